@@ -1,0 +1,82 @@
+"""What differs between machines, in one place; the bundle describes the model."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MINIMUM_SECRET_LENGTH = 32
+KNOWN_DEFAULT_SECRETS = frozenset({"secret", "changeme", "change-me", "your-secret-key", "supersecret", "password"})
+
+
+class Settings(BaseSettings):
+    """What differs between machines. Read once, when the process starts.
+
+    Raises
+    ------
+    pydantic.ValidationError : a value is out of range; the command line renders it as one line per field.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CLOSECAST_", env_file=".env", frozen=True, extra="ignore")
+
+    # Where things lie
+    home: Path = Path(".closecast")  # embedded database, bars, bundles, metrics: unless named below
+    database_url: SecretStr | None = None  # postgresql://…; None: the embedded PostgreSQL in `home`
+    store_uri: str | None = None  # folder or s3://bucket/prefix of the bars; None: `home`/bars
+    store_options: dict[str, str] = Field(default_factory=dict)  # object store credentials and endpoint
+    bundle_dir: Path | None = None  # None: `home`/bundles
+
+    # The API
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: PositiveInt = 1
+    jwt_secret: SecretStr | None = None  # the API refuses to start without a strong one
+    jwt_issuer: str = "closecast"
+    jwt_audience: str = "closecast-api"
+    access_token_minutes: PositiveInt = 15
+    refresh_token_days: PositiveInt = 30
+    refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
+    inference_engine: Literal["onnx", "keras"] = "onnx"
+    metrics_enabled: bool = True
+    database_pool_size: PositiveInt = 5  # per worker
+    database_timeout_seconds: PositiveFloat = 2.0  # a connection or statement that takes longer is a 503
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_queue_size: PositiveInt = 4096  # prediction log rows that may wait for a commit
+
+    # Prices
+    sources: list[Literal["yfinance", "files", "sample"]] = ["yfinance"]  # asked in this order
+    files_path: Path | None = None  # what the source `files` reads
+    source_timeout_seconds: PositiveFloat = 10.0  # one ticker, its retries included
+    source_requests_per_minute: PositiveFloat = 30.0  # token bucket over all processes
+    collect_wait_seconds: PositiveFloat = 8.0  # how long a request waits for an unseen ticker
+    final_after_minutes: NonNegativeInt = 60  # a bar is final this long after its exchange's close
+    stale_after_days: PositiveInt = 3  # trading days; older bars of a live ticker are a 503
+    new_tickers_per_day: PositiveInt = 20  # per user
+
+    # The served model
+    model_max_age_days: PositiveInt = 90  # an older champion is flagged
+    model_hard_age_days: PositiveInt = 365  # past it the reference serves
+
+    @model_validator(mode="after")
+    def _ages_in_order(self) -> Self:
+        if self.model_hard_age_days < self.model_max_age_days:
+            raise ValueError("model_hard_age_days must not be less than model_max_age_days")
+        return self
+
+    @cached_property
+    def bars_uri(self) -> str:
+        """Where the store of bars lies."""
+        return self.store_uri or str(self.home / "bars")
+
+    @cached_property
+    def bundles(self) -> Path:
+        """The folder that holds one folder per bundle."""
+        return self.bundle_dir or self.home / "bundles"
+
+    @property
+    def final_after(self) -> timedelta:
+        """How long after the close a bar counts as final."""
+        return timedelta(minutes=self.final_after_minutes)
