@@ -1,0 +1,96 @@
+"""The way to PostgreSQL: one engine per process, one session per request, a deadline on everything."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from app.config import Settings
+from data_pipeline.errors import ClosecastError, ConfigurationError
+
+CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError)
+
+
+class DatabaseUnavailableError(ClosecastError):
+    """PostgreSQL gave no answer in time, so nothing could be kept: the same request may succeed shortly."""
+
+    def __init__(self, detail: str = "the database gave no answer in time", *, retry_after_seconds: float = 2.0) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+def database_url(settings: Settings) -> URL:
+    """The configured database, spelled for SQLAlchemy on psycopg.
+
+    Raises
+    ------
+    ConfigurationError : no ``database_url`` is set (``closecast serve`` sets it for its children).
+    """
+    if settings.database_url is None:
+        raise ConfigurationError("database_url is not set: name a PostgreSQL, or start with `closecast serve`")
+    return psycopg_url(settings.database_url.get_secret_value())
+
+
+def psycopg_url(url: str) -> URL:
+    """``postgresql://…`` with the driver that this project uses."""
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def connection_string(settings: Settings) -> str:
+    """The configured database, spelled for psycopg itself; holds the password."""
+    return database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def connection_options(settings: Settings) -> dict[str, str | int]:
+    """What bounds a connection in time: connecting, each statement, and a peer that went silent."""
+    milliseconds = int(settings.database_timeout_seconds * 1000)
+    return {
+        "connect_timeout": max(2, round(settings.database_timeout_seconds)),  # libpq takes nothing below 2 s
+        "tcp_user_timeout": milliseconds,  # a dead peer is noticed without waiting for TCP's own quarter of an hour
+        "options": f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={10 * milliseconds}",
+        "application_name": "closecast",
+    }
+
+
+def create_engine(settings: Settings) -> AsyncEngine:
+    """One bounded pool for a process; it connects when first used."""
+    return create_async_engine(
+        database_url(settings),
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_timeout_seconds,
+        connect_args=connection_options(settings),
+    )
+
+
+def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Sessions whose rows stay readable after the commit that made them durable."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def is_connection_trouble(error: Exception) -> bool:
+    """Whether the database itself is away or late, as opposed to a statement that it refused."""
+    return isinstance(error, CONNECTION_TROUBLE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """One session per request; whatever the service did not commit is rolled back.
+
+    Raises
+    ------
+    DatabaseUnavailableError : PostgreSQL is away or late.
+    """
+    try:
+        async with request.app.state.session_factory() as session:
+            yield session
+    except (DBAPIError, PoolTimeoutError, TimeoutError) as error:
+        if is_connection_trouble(error):
+            raise DatabaseUnavailableError from error
+        raise
+
+
+DbSession = Annotated[AsyncSession, Depends(open_session)]

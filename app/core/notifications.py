@@ -1,0 +1,103 @@
+"""One LISTEN connection per process: PostgreSQL tells every process what changed.
+
+A notification is a hint, not a message: whoever is woken reads the database. What was sent while the connection was
+away is lost, so each reconnection wakes everyone.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+
+import psycopg
+from psycopg import sql
+
+logger = logging.getLogger(__name__)
+
+WINDOW_CHANNEL = "closecast_window"  # payload: the ticker whose window, or whose failure to get one, is stored
+CHAMPION_CHANNEL = "closecast_champion"  # payload: the id of the bundle that was promoted
+
+RECONNECT_SECONDS = 0.5
+
+Handler = Callable[[str | None], Awaitable[None]]
+
+
+class NotificationListener:
+    """Listens on a fixed set of channels; hands each payload to handlers and to whoever waits for it.
+
+    Parameters
+    ----------
+    connection_string : libpq's, password included.
+    options : further connection parameters (time-outs); a listening connection itself may be idle for ever.
+    """
+
+    def __init__(self, connection_string: str, options: dict[str, str | int] | None = None) -> None:
+        self._connection_string = connection_string
+        self._options = options or {}
+        self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
+        self._waiters: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self.connected = asyncio.Event()
+
+    def on(self, channel: str, handler: Handler) -> None:
+        """Call ``handler`` with each payload of ``channel``, and with None when notifications may have been missed."""
+        self._handlers[channel].append(handler)
+
+    @contextlib.contextmanager
+    def expect(self, channel: str, payload: str) -> Iterator[asyncio.Event]:
+        """An event that is set when ``payload`` comes; enter before asking for what will send it."""
+        event = asyncio.Event()
+        waiters = self._waiters[channel, payload]
+        waiters.add(event)
+        try:
+            yield event
+        finally:
+            waiters.discard(event)
+            if not waiters:
+                self._waiters.pop((channel, payload), None)
+
+    def start(self) -> None:
+        """Begin to listen; until the first connection stands, nobody is woken."""
+        self._task = asyncio.create_task(self._listen_for_ever(), name="notification-listener")
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _listen_for_ever(self) -> None:
+        while True:
+            try:
+                await self._listen()
+            except psycopg.Error as error:
+                logger.warning("notifications are interrupted: %s", type(error).__name__)
+            finally:
+                self.connected.clear()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen(self) -> None:
+        connection = await psycopg.AsyncConnection.connect(self._connection_string, autocommit=True, **self._options)
+        async with connection:
+            for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL):
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            self.connected.set()
+            await self._wake_everyone()
+            async for notification in connection.notifies():
+                await self._dispatch(notification.channel, notification.payload)
+
+    async def _dispatch(self, channel: str, payload: str) -> None:
+        for event in self._waiters.get((channel, payload), ()):
+            event.set()
+        for handler in self._handlers[channel]:
+            await handler(payload)
+
+    async def _wake_everyone(self) -> None:
+        for events in self._waiters.values():
+            for event in events:
+                event.set()
+        for handlers in self._handlers.values():
+            for handler in handlers:
+                await handler(None)
