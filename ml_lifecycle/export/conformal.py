@@ -1,0 +1,107 @@
+"""Corrections that make intervals cover what they promise: one fixed at calibration, one that follows the errors."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Self
+
+import numpy as np
+from pydantic import FiniteFloat, model_validator
+
+from data_pipeline.processing.bar_arrays import FloatArray
+from ml_lifecycle.export.interpolation import interpolate_linearly, median_index
+from ml_lifecycle.export.manifest import Manifest, ManifestPart
+
+ALPHA_RANGE = (0.005, 0.5)
+
+
+class AdaptiveStart(ManifestPart):
+    """Where adaptive calibration begins: one α per interval, widest first, and the step it learns by."""
+
+    alphas: tuple[FiniteFloat, ...]
+    step: FiniteFloat
+
+    @model_validator(mode="after")
+    def _within_range(self) -> Self:
+        if not all(ALPHA_RANGE[0] <= alpha <= ALPHA_RANGE[1] for alpha in self.alphas):
+            raise ValueError(f"every alpha lies within {ALPHA_RANGE}")
+        if not 0.0 < self.step < 1.0:
+            raise ValueError("the step lies within (0, 1)")
+        return self
+
+
+class Calibration(ManifestPart):
+    """``calibration.json``.
+
+    Attributes
+    ----------
+    offsets : shape ``(n_horizons, n_levels)``, added to the quantiles; in scaled units (log return / (scale · √h)).
+    """
+
+    offsets: tuple[tuple[FiniteFloat, ...], ...]
+    adaptive: AdaptiveStart
+
+    def require_shape(self, manifest: Manifest) -> None:
+        """Raise ``ValueError`` unless there is one row per horizon, one column per level, one α per interval."""
+        wanted = (len(manifest.horizons), len(manifest.quantile_levels))
+        if np.shape(self.offsets) != wanted:
+            raise ValueError(f"offsets have shape {np.shape(self.offsets)}, not {wanted}")
+        if len(self.adaptive.alphas) != len(manifest.quantile_levels) // 2:
+            raise ValueError("one alpha per interval wanted")
+
+    def step_offsets(self, horizons: tuple[int, ...]) -> FloatArray:
+        """Offsets at every step, linear in ``h`` between heads; shape ``(n_steps, n_levels)``."""
+        return interpolate_linearly(np.array(self.offsets, dtype=np.float64), horizons)
+
+
+@dataclass(frozen=True)
+class AdaptiveState:
+    """The α in use now: share of outcomes meant to fall outside each interval.
+
+    ``alphas`` has shape ``(n_intervals,)`` or ``(n_steps, n_intervals)``, widest interval first.
+    """
+
+    alphas: FloatArray
+
+
+def nominal_alphas(levels: tuple[float, ...]) -> tuple[float, ...]:
+    """α of each central interval, widest first: 0.05, 0.1, 0.2, 0.5 for the usual levels."""
+    return tuple(round(2.0 * level, 12) for level in levels[: median_index(levels)])
+
+
+def apply_adaptive(quantiles: FloatArray, levels: tuple[float, ...], state: AdaptiveState | None) -> FloatArray:
+    """Read each interval's ends at the levels that its current α asks for; unchanged without a state.
+
+    Between levels a quantile is linear in the normal score of its level. Beyond the outermost level the distance from
+    the median grows as a normal distribution's would: the forecast itself says nothing there.
+
+    Parameters
+    ----------
+    quantiles : shape ``(..., n_steps, n_levels)``, not crossing.
+    levels : symmetric around the median, ascending.
+    state : its α are clipped to ``ALPHA_RANGE``.
+    """
+    if state is None:
+        return quantiles
+    middle = median_index(levels)
+    alphas = np.broadcast_to(np.clip(state.alphas, *ALPHA_RANGE), (*quantiles.shape[:-1], middle))
+    lower = _read_at(quantiles, levels, alphas / 2.0)
+    upper = _read_at(quantiles, levels, 1.0 - alphas / 2.0)
+    return np.concatenate([lower, quantiles[..., middle : middle + 1], upper[..., ::-1]], axis=-1)
+
+
+def _read_at(quantiles: FloatArray, levels: tuple[float, ...], wanted: FloatArray) -> FloatArray:
+    scores = _normal_scores(np.asarray(levels))
+    at = _normal_scores(wanted)
+    right = np.clip(np.searchsorted(scores, at), 1, len(levels) - 1)
+    low = np.take_along_axis(quantiles, right - 1, axis=-1)
+    high = np.take_along_axis(quantiles, right, axis=-1)
+    weight = np.clip((at - scores[right - 1]) / (scores[right] - scores[right - 1]), 0.0, 1.0)
+    inside = low * (1.0 - weight) + high * weight
+    median = quantiles[..., median_index(levels)][..., None]
+    beyond: FloatArray = median + (inside - median) * np.maximum(np.abs(at) / scores[-1], 1.0)
+    return beyond
+
+
+def _normal_scores(levels: FloatArray) -> FloatArray:
+    scores: FloatArray = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])(levels)
+    return scores

@@ -1,0 +1,19 @@
+"""What can go wrong between a bundle on disk and a forecast."""
+
+from data_pipeline.errors import ClosecastError
+
+
+class BundleRefusedError(ClosecastError):
+    """A bundle is not what it says it is, or not what may be served: keep the former one, export this one again."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = " ".join(reason.split())
+        super().__init__(f"bundle refused: {self.reason}")
+
+
+class ExportError(ClosecastError):
+    """A checkpoint could not become a bundle; nothing was written."""
+
+
+class NonFiniteForecastError(ClosecastError):
+    """The bars hold something no forecast can be made from (a missing or non-positive price): collect them again."""

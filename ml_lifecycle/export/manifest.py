@@ -1,0 +1,191 @@
+"""The manifest of a bundle: what it is, what it was made from, what it must answer."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from ml_lifecycle.export.canonical_json import canonical_json
+from ml_lifecycle.export.errors import BundleRefusedError
+
+STEPS = 30  # a forecast row always holds steps 1-30
+HORIZONS = (1, 2, 3, 4, 5, 10, 21, 30)
+LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9]+)+$", max_length=80)]
+PositiveInt = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class BundleKind(StrEnum):
+    """A trained network, or the reference that every network has to beat."""
+
+    NETWORK = "network"
+    REFERENCE = "reference"
+
+
+class InputKind(StrEnum):
+    """Which prices the input columns read: whole bars, or adjusted closes alone."""
+
+    OHLCV = "ohlcv"
+    CLOSES = "closes"
+
+
+class ManifestPart(BaseModel):
+    """Unknown fields and lenient conversions are refused: a manifest says exactly what it means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NamedDataVersion(ManifestPart):
+    """The state of the bars store that the network was trained on."""
+
+    table_id: str
+    version: int
+    content_sha256: str
+
+
+class MarketUniverse(ManifestPart):
+    """Which tickers make the market inputs of an exchange; other exchanges borrow one or get ``fallback``."""
+
+    tickers: dict[str, tuple[str, ...]]
+    borrowed: dict[str, str] = {}
+    fallback: FiniteFloat = 0.0  # in scaled units
+
+
+class GoldenWindow(ManifestPart):
+    """Bars and the quantiles that they must give wherever the bundle is loaded.
+
+    ``log_returns`` has shape ``(STEPS, n_levels)``; the other fields are the arrays of ``BarArrays``.
+    """
+
+    trading_day: tuple[date, ...]
+    open: tuple[FiniteFloat, ...]
+    high: tuple[FiniteFloat, ...]
+    low: tuple[FiniteFloat, ...]
+    close: tuple[FiniteFloat, ...]
+    adj_close: tuple[FiniteFloat, ...]
+    volume: tuple[FiniteFloat, ...]
+    log_returns: tuple[tuple[FiniteFloat, ...], ...]
+
+    def bars(self) -> BarArrays:
+        """The window as the forecaster takes it."""
+        prices = {name: np.array(getattr(self, name), dtype=np.float64) for name in _PRICES}
+        return BarArrays(trading_day=np.array(self.trading_day, dtype="datetime64[D]"), **prices)
+
+    def answer(self) -> FloatArray:
+        """The quantiles asked for, shape ``(STEPS, n_levels)``."""
+        return np.array(self.log_returns, dtype=np.float64)
+
+    @classmethod
+    def of(cls, bars: BarArrays, log_returns: FloatArray) -> Self:
+        """Record that ``bars`` were answered with ``log_returns``."""
+        prices = {name: tuple(getattr(bars, name).tolist()) for name in _PRICES}
+        days = tuple(bars.trading_day.astype("datetime64[D]").tolist())
+        return cls(trading_day=days, log_returns=tuple(map(tuple, log_returns.tolist())), **prices)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if len({len(self.trading_day), *(len(getattr(self, name)) for name in _PRICES)}) > 1:
+            raise ValueError("arrays of one length wanted")
+        return self
+
+
+_PRICES = ("open", "high", "low", "close", "adj_close", "volume")
+
+
+class Manifest(ManifestPart):
+    """Everything a bundle says about itself; nothing of it is read from today's settings.
+
+    Attributes
+    ----------
+    files : SHA-256 of every file of the folder except ``manifest.json`` itself, by name.
+    weights_sha256 : over path, dtype, shape and bytes of each variable (``.keras`` files hold times; this does not).
+    history_needed : bars for one forecast, warm-up included; with fewer there is none.
+    history_used : newest bars that can change a forecast (the reference takes up to 1,031 where it has them).
+    input_spec : how bars become windows, as ``InputSpec`` reads it; None for the reference.
+    member_weights : share of each ONNX file in the average, summing to 1; empty for the reference.
+    scores : per horizon, each figure beside the reference's on the same cutoffs.
+    """
+
+    format: Literal[1] = 1
+    kind: BundleKind
+    created_at: datetime
+    files: dict[FileName, Sha256]
+    weights_sha256: Sha256 | None = None
+    data_version: NamedDataVersion | None = None
+    config: dict[str, Any] = {}
+    seed: int | None = None
+    git_commit: str | None = None
+    library_versions: dict[str, str] = {}
+    history_needed: PositiveInt
+    history_used: PositiveInt
+    horizons: tuple[PositiveInt, ...] = HORIZONS
+    quantile_levels: tuple[FiniteFloat, ...] = LEVELS
+    input_columns: tuple[str, ...] = ()
+    context_columns: tuple[str, ...] = ()
+    input_spec: dict[str, Any] | None = None
+    input_kind: InputKind
+    market_universe: MarketUniverse | None = None
+    train_end: date | None = None
+    calibration_end: date | None = None
+    member_weights: dict[FileName, FiniteFloat] = {}
+    golden: GoldenWindow
+    scores: list[dict[str, Any]] = []
+
+    @model_validator(mode="after")
+    def _steps_and_levels(self) -> Self:
+        if self.horizons[:1] != (1,) or self.horizons[-1] != STEPS or not _ascending(self.horizons):
+            raise ValueError(f"horizons ascend from 1 to {STEPS}")
+        if not _ascending((0.0, *self.quantile_levels, 1.0)) or not _symmetric(self.quantile_levels):
+            raise ValueError("quantile levels ascend within (0, 1), symmetric around the median")
+        if np.shape(self.golden.log_returns) != (STEPS, len(self.quantile_levels)):
+            raise ValueError("the golden answer has one row per step and one column per level")
+        if not self.history_needed <= self.history_used:
+            raise ValueError("history_used is at least history_needed")
+        return self
+
+    @model_validator(mode="after")
+    def _kind_has_its_fields(self) -> Self:
+        of_network = (self.weights_sha256, self.input_spec, self.train_end, self.calibration_end)
+        if self.kind is BundleKind.NETWORK and (None in of_network or not self.member_weights):
+            raise ValueError("a network names weights_sha256, input_spec, train_end, calibration_end, member_weights")
+        if self.kind is BundleKind.REFERENCE and (any(of_network) or self.member_weights):
+            raise ValueError("a reference has no weights, input_spec, train_end, calibration_end or member_weights")
+        return self
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> Self:
+        """Validate what ``manifest.json`` holds.
+
+        Raises
+        ------
+        BundleRefusedError : names the first field that is wrong.
+        """
+        try:
+            return cls.model_validate_json(canonical_json(content))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BundleRefusedError(f"manifest.json {where}: {first['msg']}") from error
+
+
+def bundle_id(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical manifest without ``created_at``, so that one content has one name."""
+    timeless = {field: value for field, value in content.items() if field != "created_at"}
+    return hashlib.sha256(canonical_json(timeless)).hexdigest()
+
+
+def _ascending(numbers: tuple[float, ...]) -> bool:
+    return all(left < right for left, right in pairwise(numbers))
+
+
+def _symmetric(levels: tuple[float, ...]) -> bool:
+    mirrored = tuple(1.0 - level for level in reversed(levels))
+    return len(levels) % 2 == 1 and bool(np.allclose(levels, mirrored, rtol=0.0, atol=1e-12))
