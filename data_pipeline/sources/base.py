@@ -13,6 +13,7 @@ from data_pipeline.errors import ClosecastError
 
 if TYPE_CHECKING:
     from datetime import date
+    from pathlib import Path
 
     import pandas as pd
 
@@ -129,3 +130,13 @@ class CircuitOpenError(PriceSourceUnavailableError):
     """Too many failures in a row: the source is not asked at all until ``retry_after_seconds`` have passed."""
 
     cause = "circuit_open"
+
+
+class UnusableFileError(PriceSourceError):
+    """A file of bars is missing, unreadable or contradicts another: mend it or name another. Do not repeat."""
+
+    cause = "unusable_file"
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(str(path), "files", detail)
+        self.path = path
