@@ -1,0 +1,83 @@
+"""Input columns meant to be read once, at the cutoff: the state of volatility, trend and calendar."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.bar_columns import range_volatility
+from data_pipeline.processing.causal_filters import lagged, trailing_max, trailing_sum
+from data_pipeline.processing.column_definition import InputColumn
+from data_pipeline.processing.volatility import MINIMUM_SCALE, ewma_volatility, log_returns
+
+YEAR_DAYS = 250  # trading days in the long averages; the default scale is cut here too
+LONG_DECAY = 0.99
+
+
+def volatility_level(bars: BarArrays) -> FloatArray:
+    """Log of the slow volatility, per day: a utility and a miner differ here, and their tails differ with it."""
+    return np.log(np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE))
+
+
+def volatility_state(bars: BarArrays, decay: float) -> FloatArray:
+    """Log of a faster volatility over the slow one: above 0 in a storm."""
+    return np.log(np.maximum(_ewma(bars, decay), MINIMUM_SCALE)) - volatility_level(bars)
+
+
+def range_state(bars: BarArrays, decay: float) -> FloatArray:
+    """Log of the recent range volatility over the slow volatility of closes."""
+    recent = ewma_volatility(range_volatility(bars), decay, YEAR_DAYS)
+    return np.log(np.maximum(recent, MINIMUM_SCALE)) - volatility_level(bars)
+
+
+def drawdown(bars: BarArrays) -> FloatArray:
+    """Log of the adjusted close over its highest of a year; 0 at a high."""
+    return np.log(bars.adj_close / trailing_max(bars.adj_close, YEAR_DAYS))
+
+
+def momentum(bars: BarArrays, days: int) -> FloatArray:
+    """Log return over ``days`` days in units of its own volatility."""
+    change: FloatArray = np.log(bars.adj_close / lagged(bars.adj_close, days))
+    return change / (np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE) * np.sqrt(days))
+
+
+def calendar_wave(bars: BarArrays, wave: Callable[[FloatArray], FloatArray], period: str) -> FloatArray:
+    """Sine or cosine of the cutoff's place in the week or the year."""
+    days = bars.trading_day.astype("datetime64[D]")
+    if period == "week":
+        place = (days.astype(np.int64) + 3) % 7 / 7.0  # 1970-01-01 was a Thursday
+    else:
+        place = (days - days.astype("datetime64[Y]")).astype(np.int64) / 366.0
+    return wave(2.0 * np.pi * place)
+
+
+def jump_share(bars: BarArrays) -> FloatArray:
+    """How much of a quarter's squared returns its largest one holds: high after an earnings jump."""
+    squares = np.square(log_returns(bars.adj_close))
+    total = trailing_sum(squares, np.ones(JUMP_DAYS))
+    return trailing_max(squares, JUMP_DAYS) / np.maximum(total, MINIMUM_SCALE**2)
+
+
+JUMP_DAYS = 63
+
+
+def _ewma(bars: BarArrays, decay: float) -> FloatArray:
+    return ewma_volatility(log_returns(bars.adj_close), decay, YEAR_DAYS)
+
+
+CONTEXT_COLUMNS = (
+    InputColumn("volatility_level", YEAR_DAYS, volatility_level),
+    InputColumn("volatility_state_fast", YEAR_DAYS, partial(volatility_state, decay=0.8)),
+    InputColumn("volatility_state_medium", YEAR_DAYS, partial(volatility_state, decay=0.94)),
+    InputColumn("range_state_fast", YEAR_DAYS, partial(range_state, decay=0.7)),
+    InputColumn("range_state_medium", YEAR_DAYS, partial(range_state, decay=0.94)),
+    InputColumn("drawdown", YEAR_DAYS - 1, drawdown),
+    InputColumn("momentum_month", YEAR_DAYS, partial(momentum, days=21)),
+    InputColumn("momentum_half_year", YEAR_DAYS, partial(momentum, days=126)),
+    InputColumn("jump_share", JUMP_DAYS, jump_share),
+    InputColumn("weekday_sine", 0, partial(calendar_wave, wave=np.sin, period="week")),
+    InputColumn("weekday_cosine", 0, partial(calendar_wave, wave=np.cos, period="week")),
+    InputColumn("season_sine", 0, partial(calendar_wave, wave=np.sin, period="year")),
+    InputColumn("season_cosine", 0, partial(calendar_wave, wave=np.cos, period="year")),
+)

@@ -1,0 +1,42 @@
+"""Every input column by its name: one table for training, backtest and serving."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from data_pipeline.errors import ConfigurationError
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.bar_columns import BAR_COLUMNS
+from data_pipeline.processing.column_definition import InputColumn
+from data_pipeline.processing.context_columns import CONTEXT_COLUMNS
+from data_pipeline.processing.indicators import INDICATORS
+
+COLUMNS = {column.name: column for column in (*BAR_COLUMNS, *CONTEXT_COLUMNS, *INDICATORS)}
+
+
+def find_column(name: str) -> InputColumn:
+    """The column of that name.
+
+    Raises
+    ------
+    ConfigurationError : no such column; the message lists those there are.
+    """
+    try:
+        return COLUMNS[name]
+    except KeyError:
+        raise ConfigurationError(f"no input column {name!r}; there are {', '.join(sorted(COLUMNS))}") from None
+
+
+def compute_columns(bars: BarArrays, names: Iterable[str]) -> FloatArray:
+    """Columns side by side, shape ``(n_bars, n_columns)``; NaN in each column's warm-up."""
+    computed = [find_column(name).compute(bars) for name in names]
+    return np.stack(computed, axis=1) if computed else np.empty((len(bars), 0))
+
+
+def warm_up(names: Iterable[str]) -> int:
+    """Bars before the first one at which all the columns are exact.
+
+    >>> warm_up(["log_return", "volume_ratio"])
+    19
+    """
+    return max((find_column(name).warm_up for name in names), default=0)

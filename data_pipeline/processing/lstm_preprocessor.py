@@ -1,0 +1,151 @@
+"""Bars to network inputs: the one path that training, backtest and serving take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from data_pipeline.errors import ClosecastError, InsufficientHistoryError
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.input_columns import compute_columns, find_column, warm_up
+from data_pipeline.processing.volatility import log_returns, volatility_scale
+
+IntArray = NDArray[np.int64]
+Decay = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class UnusableBarsError(ClosecastError):
+    """A bar inside the window gives no finite input (a price of 0, a missing volume): collect the ticker anew."""
+
+
+class InputSpec(BaseModel):
+    """What a network reads of a ticker's bars; travels with the network.
+
+    Attributes
+    ----------
+    columns : names of the window's columns, one value per bar.
+    context_columns : names of columns read at the cutoff only.
+    lookback : bars in a window.
+    scale_decays, scale_length : the volatility scale (``volatility.volatility_scale``).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[str, ...] = Field(min_length=1)
+    context_columns: tuple[str, ...] = ()
+    lookback: int = Field(ge=2, le=500)
+    scale_decays: tuple[Decay, ...] = Field(default=(0.94, 0.99), min_length=1)
+    scale_length: int = Field(default=250, ge=5, le=1000)
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Self:
+        names = (*self.columns, *self.context_columns)
+        for name in names:
+            find_column(name)
+        if len(set(self.columns)) < len(self.columns) or len(set(self.context_columns)) < len(self.context_columns):
+            raise ValueError("an input column is named twice")
+        return self
+
+    @property
+    def history_needed(self) -> int:
+        """Bars that one forecast needs, warm-up included; a forecast reads exactly so many."""
+        for_window = self.lookback + warm_up(self.columns)
+        return max(for_window, 1 + warm_up(self.context_columns), 1 + self.scale_length)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Unscaled network inputs at ``n`` cutoffs.
+
+    Attributes
+    ----------
+    window : shape ``(n, lookback, n_columns)``.
+    context : shape ``(n, n_context)``.
+    scale : shape ``(n,)``, daily volatility; log return over h bars = ``scale * sqrt(h) * network output``.
+    """
+
+    window: FloatArray
+    context: FloatArray
+    scale: FloatArray
+
+
+@dataclass(frozen=True)
+class PreparedSeries:
+    """One ticker's columns, computed once, from which windows at any cutoff are cut.
+
+    ``columns (n_bars, n_columns)``, ``context (n_bars, n_context)``, ``scale (n_bars,)``.
+    """
+
+    spec: InputSpec
+    columns: FloatArray
+    context: FloatArray
+    scale: FloatArray
+
+    def usable_ends(self) -> IntArray:
+        """Rows that can be a cutoff: enough bars before them, every input finite."""
+        rows = np.arange(len(self.scale))
+        finite = np.isfinite(self.columns).all(axis=1)
+        newest_unusable = np.maximum.accumulate(np.where(finite, -1, rows))
+        usable = (rows - newest_unusable >= self.spec.lookback) & (rows >= self.spec.history_needed - 1)
+        usable &= np.isfinite(self.context).all(axis=1) & np.isfinite(self.scale)
+        return np.flatnonzero(usable)
+
+    def windows(self, ends: IntArray | Sequence[int]) -> Windows:
+        """Inputs at the cutoffs in rows ``ends``."""
+        last = np.asarray(ends, dtype=np.int64)
+        rows = last[:, None] + np.arange(1 - self.spec.lookback, 1)
+        window, scale = self.columns[rows], self.scale[last]
+        in_scale_units = np.array([find_column(name).in_scale_units for name in self.spec.columns])
+        divisor = np.where(in_scale_units, scale[:, None, None], 1.0)
+        return Windows(window / divisor, self.context[last], scale)
+
+
+def prepare_series(bars: BarArrays, spec: InputSpec) -> PreparedSeries:
+    """Compute all that windows are cut from.
+
+    Raises
+    ------
+    InsufficientHistoryError : fewer than ``spec.history_needed`` bars.
+    """
+    if len(bars) < spec.history_needed:
+        raise InsufficientHistoryError(needed=spec.history_needed, found=len(bars))
+    return PreparedSeries(
+        spec,
+        columns=compute_columns(bars, spec.columns),
+        context=compute_columns(bars, spec.context_columns),
+        scale=volatility_scale(log_returns(bars.adj_close), spec.scale_decays, spec.scale_length),
+    )
+
+
+def latest_window(bars: BarArrays, spec: InputSpec) -> tuple[FloatArray, FloatArray, float]:
+    """Unscaled inputs at the newest bar: ``window (lookback, n_columns)``, ``context (n_context,)``, ``scale``.
+
+    Reads exactly the last ``spec.history_needed`` bars; what stands before them changes nothing.
+
+    Raises
+    ------
+    InsufficientHistoryError : fewer bars than that.
+    UnusableBarsError : an input is not finite.
+    """
+    series = prepare_series(bars.last(spec.history_needed), spec)
+    newest = series.windows([len(series.scale) - 1])
+    window, context, scale = newest.window[0], newest.context[0], float(newest.scale[0])
+    if not (np.isfinite(window).all() and np.isfinite(context).all() and np.isfinite(scale)):
+        raise UnusableBarsError(f"inputs at {bars.cutoff} are not finite: a bar of its window is unusable")
+    return window, context, scale
+
+
+def make_targets(adj_close: FloatArray, ends: IntArray, horizons: Sequence[int]) -> FloatArray:
+    """Log returns from each cutoff over ``h`` stored bars, shape ``(n, n_horizons)``; NaN where the bar is yet to come.
+
+    >>> make_targets(np.array([1.0, np.e, np.e**3]), np.array([0, 1]), [1, 2]).round(9).tolist()
+    [[1.0, 3.0], [2.0, nan]]
+    """
+    targets = np.full((len(ends), len(horizons)), np.nan)
+    for place, horizon in enumerate(horizons):
+        known = ends + horizon < len(adj_close)
+        targets[known, place] = np.log(adj_close[ends[known] + horizon] / adj_close[ends[known]])
+    return targets
