@@ -9,7 +9,19 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretSt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MINIMUM_SECRET_LENGTH = 32
-KNOWN_DEFAULT_SECRETS = frozenset({"secret", "changeme", "change-me", "your-secret-key", "supersecret", "password"})
+# What examples print and people keep: a signing secret that contains one of these is no secret.
+KNOWN_DEFAULT_SECRETS = frozenset(
+    {
+        "secret",
+        "changeme",
+        "change-me",
+        "change_me",
+        "change-this",
+        "change_this",
+        "password",
+        "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
+    }
+)
 
 
 class Settings(BaseSettings):
@@ -39,6 +51,8 @@ class Settings(BaseSettings):
     access_token_minutes: PositiveInt = 15
     refresh_token_days: PositiveInt = 30
     refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
+    password_threads: PositiveInt = 1  # of each worker: more hash faster in a login flood and leave forecasts less
+    body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
     inference_engine: Literal["onnx", "keras"] = "onnx"
     metrics_enabled: bool = True
     database_pool_size: PositiveInt = 5  # per worker

@@ -29,7 +29,7 @@ class User(Base):
     # Jane@example.org and jane@example.org are one mailbox wherever mail is really delivered.
     __table_args__ = (
         Index("uq_users_email_lower", func.lower(email), unique=True),
-        Index("ix_users_created_at_id", created_at, id),  # the order in which they are listed
+        Index("ix_users_created_at_id", "created_at", "id"),  # the order in which they are listed
     )
 
     @property

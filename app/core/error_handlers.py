@@ -1,0 +1,73 @@
+"""What an exception that leaves an endpoint turns into."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+import app.core.inner_problems  # noqa: F401 (registers the inner packages' errors)
+from app.core.problems import (
+    FOUND_ON_THE_WAY_IN,
+    INVALID_REQUEST,
+    Problem,
+    document_of,
+    headers_of,
+    problem_of,
+    problem_response,
+)
+from data_pipeline.errors import ClosecastError
+
+NAME_LIMIT = 100  # a name inside a location may be the client's own text: repeated, but not without bound
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every foreseen error with a problem document; the unforeseen is the request middleware's."""
+    app.add_exception_handler(ClosecastError, answer_project_error)
+    app.add_exception_handler(RequestValidationError, answer_invalid_request)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+
+
+async def answer_project_error(request: Request, error: Exception) -> Response:
+    """Render a project error; failures of ours and of what we depend on are logged."""
+    assert isinstance(error, ClosecastError)  # noqa: S101 (the framework's signature is wider than what it is called with)
+    kind = problem_of(error)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("problem", problem=kind.slug, error=type(error).__name__, detail=str(error))
+    return problem_response(request, document_of(error), headers_of(error))
+
+
+async def answer_invalid_request(request: Request, error: Exception) -> Response:
+    """Name each place that does not fit the OpenAPI document, without repeating what was sent there."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
+    places = [invalid_place(found) for found in error.errors()]
+    noun = "place is" if len(places) == 1 else "places are"
+    return problem_response(request, INVALID_REQUEST.document(f"{len(places)} {noun} not as documented", errors=places))
+
+
+def invalid_place(found: Any) -> dict[str, Any]:
+    """One entry of ``errors``: where, which rule, in words; never the value, which may be a secret."""
+    return {"location": _bounded(found["loc"]), "message": found["msg"], "type": found["type"]}
+
+
+def _bounded(location: Sequence[str | int]) -> list[str | int]:
+    return [part[:NAME_LIMIT] if isinstance(part, str) else part for part in location]
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Render what the framework itself refuses: unknown route, wrong method, unreadable body."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
+    kind = FOUND_ON_THE_WAY_IN.get(error.status_code) or _plain_problem(error.status_code)
+    return problem_response(request, kind.document(kind.example), error.headers)
+
+
+def _plain_problem(status_code: int) -> Problem:
+    """A status for which this project has no words of its own."""
+    status = HTTPStatus(status_code)
+    return Problem(status, status.phrase.lower().replace(" ", "-"), status.description, status.phrase)
