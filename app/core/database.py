@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -18,9 +19,9 @@ CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError, Timeou
 class DatabaseUnavailableError(ClosecastError):
     """PostgreSQL gave no answer in time, so nothing could be kept: the same request may succeed shortly."""
 
-    def __init__(self, detail: str = "the database gave no answer in time", *, retry_after_seconds: float = 2.0) -> None:
+    def __init__(self, detail: str = "the database gave no answer in time") -> None:
         super().__init__(detail)
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = 2.0
 
 
 def database_url(settings: Settings) -> URL:
@@ -41,8 +42,9 @@ def psycopg_url(url: str) -> URL:
 
 
 def connection_string(settings: Settings) -> str:
-    """The configured database, spelled for psycopg itself; holds the password."""
-    return database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The configured database with its deadlines, spelled for psycopg itself; holds the password."""
+    plain = database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    return make_conninfo(plain, **connection_options(settings))
 
 
 def connection_options(settings: Settings) -> dict[str, str | int]:

