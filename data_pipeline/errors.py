@@ -16,3 +16,35 @@ class InsufficientHistoryError(ClosecastError):
 
 class ConfigurationError(ClosecastError):
     """A setting or a configuration file asks for something that cannot be; the message names the field."""
+
+
+class UnknownCalendarError(ClosecastError):
+    """No trading calendar has this name: use a market identifier code, such as XNYS or BVMF."""
+
+    def __init__(self, exchange: str) -> None:
+        super().__init__(f"no trading calendar is called {exchange!r}")
+        self.exchange = exchange
+
+
+class NothingStoredError(ClosecastError):
+    """The store holds no bars of this ticker, or none at all: collect them first."""
+
+    def __init__(self, ticker: str | None = None) -> None:
+        super().__init__(f"no bars of {ticker} are stored" if ticker else "no bars are stored")
+        self.ticker = ticker
+
+
+class UnknownDataVersionError(ClosecastError):
+    """The store has no such version, or its files were vacuumed: name one that `versions` lists."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"data version {version} cannot be read")
+        self.version = version
+
+
+class StoreConflictError(ClosecastError):
+    """Other runs kept changing the same bars while this one wrote: nothing was lost, run it again."""
+
+    def __init__(self, tickers: frozenset[str], detail: str) -> None:
+        super().__init__(f"{', '.join(sorted(tickers))}: {detail}")
+        self.tickers = tickers
