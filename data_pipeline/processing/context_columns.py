@@ -38,8 +38,9 @@ def drawdown(bars: BarArrays) -> FloatArray:
 
 def momentum(bars: BarArrays, days: int) -> FloatArray:
     """Log return over ``days`` days in units of its own volatility."""
-    change: FloatArray = np.log(bars.adj_close / lagged(bars.adj_close, days))
-    return change / (np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE) * np.sqrt(days))
+    change = np.log(bars.adj_close / lagged(bars.adj_close, days))
+    in_volatilities: FloatArray = change / (np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE) * np.sqrt(days))
+    return in_volatilities
 
 
 def calendar_wave(bars: BarArrays, wave: Callable[[FloatArray], FloatArray], period: str) -> FloatArray:

@@ -24,7 +24,8 @@ class ColumnScaling:
     def apply(self, values: FloatArray) -> Float32Array:
         """Scaled, clipped values of the same shape ``(..., n_columns)``, in the network's float32."""
         scaled = (values - np.array(self.center)) / np.array(self.width)
-        return np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+        clipped: Float32Array = np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+        return clipped
 
 
 @dataclass(frozen=True)

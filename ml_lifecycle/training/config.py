@@ -1,0 +1,203 @@
+"""What a training run is told: everything that decides its outcome, checked before anything is computed."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data_pipeline.errors import ConfigurationError
+from data_pipeline.processing.lstm_preprocessor import InputSpec
+from data_pipeline.processing.scaler import ScalerKind
+from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
+from ml_lifecycle.models.layers import LayerConfig, named_layer
+
+CONFIGS = Path(__file__).parent / "configs"
+COLUMNS = ("log_return", "range_volatility", "gap", "volume_ratio")
+CONTEXT_COLUMNS = (
+    "volatility_level",
+    "volatility_state_fast",
+    "volatility_state_medium",
+    "range_state_fast",
+    "range_state_medium",
+    "drawdown",
+    "jump_share",
+)
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+Horizon = Annotated[int, Field(ge=1, le=STEPS)]
+
+
+class TrainingConfig(BaseModel):
+    """One training run.
+
+    Attributes
+    ----------
+    columns, context_columns, lookback, scale_decays, scale_length : the inputs, see ``InputSpec``.
+    scaler : how input columns are scaled; fitted on the training part.
+    layers : the network's body. Up to the last LSTM or Flatten a layer sees the window, after it also the context.
+        The head (quantiles that never cross) is added by itself. Empty: ``num_layers`` LSTMs of ``hidden_size``.
+    members : sub-networks of different seeds, averaged inside the graph.
+    epochs : passes over the training cutoffs at most; early stopping usually ends it sooner.
+    validate_every : batches between two looks at the validation part.
+    patience : looks without improvement before training stops.
+    every_days : distance between a ticker's training cutoffs, in bars.
+    train_share, validation_share, calibration_share : of the trading days, in this order; the rest is the test part.
+    train_end, validation_end, calibration_end : the same as dates; all three or none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: str = Field(default="lstm", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    seed: int = Field(default=7, ge=0, le=2**31 - 1)
+
+    columns: tuple[str, ...] = COLUMNS
+    context_columns: tuple[str, ...] = Field(default=CONTEXT_COLUMNS, min_length=1)
+    lookback: int = Field(
+        default=60, ge=5, le=200, validation_alias=AliasChoices("lookback", "seq_length", "sequence_length")
+    )
+    scale_decays: tuple[Level, ...] = (0.94, 0.99)
+    scale_length: int = Field(default=250, ge=20, le=1000)
+    scaler: ScalerKind = "standard"
+
+    layers: tuple[LayerConfig, ...] = Field(default=(), validation_alias=AliasChoices("layers", "layer_config"))
+    hidden_size: int = Field(default=32, ge=1, le=512)
+    num_layers: int = Field(default=1, ge=1, le=5)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    members: int = Field(default=1, ge=1, le=9)
+    horizons: tuple[Horizon, ...] = HORIZONS
+    levels: tuple[Level, ...] = LEVELS
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    weight_decay: float = Field(default=1e-3, ge=0.0, le=1.0)
+    batch_size: int = Field(default=512, ge=1, le=65536)
+    epochs: int = Field(default=3, ge=1, le=1000, validation_alias=AliasChoices("epochs", "num_epochs"))
+    validate_every: int = Field(default=120, ge=1, le=100_000)
+    patience: int = Field(default=6, ge=1, le=1000)
+    every_days: int = Field(default=1, ge=1, le=250)
+
+    train_share: Share = 0.70
+    validation_share: Share = 0.12
+    calibration_share: Share = 0.08
+    train_end: date | None = None
+    validation_end: date | None = None
+    calibration_end: date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_spellings(cls, content: Any) -> Any:
+        """Lift ``hyperparameters {…}`` and spell out layers given by name."""
+        if not isinstance(content, Mapping):
+            return content
+        flat = {**content, **(content.get("hyperparameters") or {})}
+        flat.pop("hyperparameters", None)
+        key = "layer_config" if "layer_config" in flat else "layers"
+        if flat.get(key):
+            flat[key] = _spelled_out(flat[key], flat)
+        return flat
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.horizons[0] != 1 or self.horizons[-1] != STEPS or list(self.horizons) != sorted(set(self.horizons)):
+            raise ValueError(f"horizons must ascend from 1 to {STEPS}: nothing is extrapolated")
+        mirrored = sorted(round(1.0 - level, 12) for level in self.levels)
+        if list(self.levels) != sorted(set(self.levels)) or not _close(self.levels, mirrored) or 0.5 not in self.levels:
+            raise ValueError("levels must ascend, mirror each other and hold 0.5")
+        ends = (self.train_end, self.validation_end, self.calibration_end)
+        if any(ends) and (None in ends or sorted(ends) != list(ends) or len(set(ends)) < 3):  # type: ignore[type-var]  # None never reaches sorted
+            raise ValueError("train_end < validation_end < calibration_end: give all three or none")
+        if self.train_share + self.validation_share + self.calibration_share >= 1.0:
+            raise ValueError("train_share + validation_share + calibration_share must leave a test part")
+        _check_order(self.body)
+        _ = self.input_spec  # its own checks
+        return self
+
+    @property
+    def body(self) -> tuple[LayerConfig, ...]:
+        """The layers before the head; one that never ends the sequence sees the window flattened."""
+        if self.layers:
+            ends = any(layer.type in ("LSTM", "Flatten") for layer in self.layers)
+            return self.layers if ends else (LayerConfig(type="Flatten"), *self.layers)
+        dropped = (LayerConfig(type="Dropout", rate=self.dropout),) if self.dropout else ()
+        return (LayerConfig(type="LSTM", units=self.hidden_size), *dropped) * self.num_layers
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """What the network reads."""
+        return InputSpec(
+            columns=self.columns,
+            context_columns=self.context_columns,
+            lookback=self.lookback,
+            scale_decays=self.scale_decays,
+            scale_length=self.scale_length,
+        )
+
+
+def load_config(path: Path | str | None = None, **changes: Any) -> TrainingConfig:
+    """Read a YAML file (a path, or ``demo`` or ``default`` for the packaged ones) and apply changes to it.
+
+    Raises
+    ------
+    ConfigurationError : one line that names the file and the first wrong field.
+    """
+    file = _config_file(path)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file}: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{file}: a mapping of field names to values wanted")
+    return parse_config({**content, **changes}, where=str(file))
+
+
+def parse_config(content: Mapping[str, Any], *, where: str = "training configuration") -> TrainingConfig:
+    """Validate a configuration.
+
+    Raises
+    ------
+    ConfigurationError : one line that names ``where`` and the first wrong field.
+    """
+    try:
+        return TrainingConfig.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"{where}: {field + ': ' if field else ''}{first['msg']}") from error
+    except ConfigurationError as error:  # an unknown input column
+        raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _config_file(path: Path | str | None) -> Path:
+    packaged = CONFIGS / f"{path or 'default'}.yaml"
+    return packaged if packaged.is_file() else Path(str(path))
+
+
+def _spelled_out(layers: Any, content: Mapping[str, Any]) -> list[Any]:
+    """Names become layers; the last "Linear" is the head itself, which every network has."""
+    listed = list(layers)
+    if len(listed) > 1 and listed[-1] in ("Linear", "Dense"):
+        listed.pop()
+    hidden_size, dropout = content.get("hidden_size", 32), content.get("dropout") or 0.1
+    depth = content.get("num_layers", 1)
+    spelled: list[Any] = []
+    for layer in listed:
+        if not isinstance(layer, str):
+            spelled.append(layer)
+            continue
+        copies = depth if layer == "LSTM" and listed.count("LSTM") == 1 and isinstance(depth, int) else 1
+        spelled += [named_layer(layer, hidden_size=hidden_size, dropout=dropout)] * copies
+    return spelled
+
+
+def _check_order(body: tuple[LayerConfig, ...]) -> None:
+    types = [layer.type for layer in body]
+    if "Flatten" in types and "LSTM" in types[types.index("Flatten") :]:
+        raise ValueError("layers: no LSTM after Flatten, there is no sequence left")
+    if types.count("Flatten") > 1:
+        raise ValueError("layers: one Flatten at most")
+
+
+def _close(levels: tuple[float, ...], mirrored: list[float]) -> bool:
+    return all(abs(one - other) < 1e-9 for one, other in zip(levels, mirrored, strict=True))
