@@ -1,0 +1,1 @@
+"""The `closecast` command: thin, it calls the packages below it."""

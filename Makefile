@@ -1,0 +1,46 @@
+# Two commands from a clone to an answer: `make demo`, `make test`. Nothing but make and Python 3.11–3.13 is needed.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PACKAGES := data_pipeline ml_lifecycle app cli
+
+# uv is in requirements-dev.txt itself; the hosts of a registry never enter the files
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--fork-strategy fewest --custom-compile-command 'make lock' pyproject.toml
+
+.PHONY: help set-up demo serve test check format lock clean
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  PYTHON=/path/to/python3.13 names the interpreter; ONCE=1 ends the demo after its answer; SOURCE=sample asks no Yahoo"
+
+set-up: ## Make .venv with all requirements, once
+	@PYTHON="$(PYTHON)" tools/set-up
+
+demo: set-up ## Bars, a small LSTM, the API, and its first forecast
+	@$(BIN)/closecast demo $(if $(ONCE),--once) $(if $(SOURCE),--source "$(SOURCE)")
+
+serve: set-up ## The API and its worker on the embedded database (needs CLOSECAST_JWT_SECRET)
+	@$(BIN)/closecast serve
+
+test: set-up ## All tests with branch coverage, 90 % at least
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+
+check: set-up ## Format, lint, types, direction of imports, doctests: what CI asks
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest --quiet --doctest-modules $(PACKAGES)
+
+format: set-up ## Format the code and sort its imports
+	@$(BIN)/ruff check --fix --select I .
+	@$(BIN)/ruff format .
+
+lock: set-up ## Pin all requirements anew, each file within the next larger one
+	$(COMPILE) --upgrade --extra dev -o requirements-dev.txt
+	$(COMPILE) --extra train -c requirements-dev.txt -o requirements-train.txt
+	$(COMPILE) --extra worker -c requirements-train.txt -o requirements-worker.txt
+	$(COMPILE) --extra serve -c requirements-worker.txt -o requirements.txt
+
+clean: ## Remove what tools left; .venv and .closecast stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov

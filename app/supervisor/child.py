@@ -1,0 +1,91 @@
+"""One child process that is started again when it dies, later each time."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 60.0  # a child that lived this long starts again without a pause
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Child:
+    """A Python module run as a process, with the file descriptors it needs.
+
+    Every child gets the reading end of a pipe whose writing end only the supervisor holds: when the supervisor is
+    killed, the pipe closes and the child ends itself (`lifeline.py`), so that nobody serves unsupervised.
+    """
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    descriptors: tuple[int, ...]
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    _started_at: float = field(default=0.0, init=False)
+    _pause_seconds: float = field(default=0.0, init=False)
+    _due_at: float = field(default=0.0, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process number while it lives."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start it now, in a session of its own: Ctrl-C reaches the supervisor, which passes it on."""
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603 (this interpreter, our own modules, no shell)
+            [sys.executable, "-m", *self.arguments],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            pass_fds=self.descriptors,
+            start_new_session=True,
+        )
+
+    def keep_alive(self) -> None:
+        """Notice its end and, once the pause is over, start it again. To be called over and over."""
+        if self.pid is not None:
+            return
+        now = time.monotonic()
+        if self._process is not None:
+            self._note_end(now)
+        if now >= self._due_at:
+            self.start()
+
+    def _note_end(self, now: float) -> None:
+        assert self._process is not None  # noqa: S101 (tells the type checker what keep_alive has seen)
+        if now - self._started_at >= STEADY_SECONDS:
+            self._pause_seconds = 0.0
+        self._due_at = now + self._pause_seconds
+        log.warning(
+            "child ended",
+            child=self.name,
+            exit_status=self._process.returncode,
+            starts_again_in_seconds=self._pause_seconds,
+        )
+        self._pause_seconds = min(max(2 * self._pause_seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        self._process = None
+
+    def terminate(self) -> None:
+        """Ask it to finish what it is at and to end."""
+        if self.pid is not None and self._process is not None:
+            self._process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        """Wait for its end; past ``deadline`` (monotonic seconds) it is killed."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("child did not end in time and is killed", child=self.name)
+            self._process.kill()
+            self._process.wait()
+        self._process = None

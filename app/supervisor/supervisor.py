@@ -1,0 +1,155 @@
+"""What `closecast serve` is: a database, N API processes and one worker, watched until SIGTERM."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import structlog
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.supervisor import home
+from app.supervisor.child import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Child
+from app.supervisor.errors import ServiceError
+from app.supervisor.lifeline import LIFELINE_FD
+from app.supervisor.listening import LISTEN_FD, listen
+from app.supervisor.postgres import EmbeddedPostgres
+from app.supervisor.preparation import prepare_database
+
+WATCH_SECONDS = 0.2
+GRACE_SECONDS = 25.0  # longer than the API's own grace
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Starts the database, then the processes; starts again what dies; stops PostgreSQL last.
+
+    Attributes
+    ----------
+    settings : those of the caller with absolute paths and, once the database runs, its URL.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.model_copy(update={"home": settings.home.resolve()})
+        self.stopping = False
+        self.watching = False
+        self._postgres = EmbeddedPostgres(self.settings.home / "postgres") if settings.database_url is None else None
+        self._children: list[Child] = []
+        self._socket: socket.socket | None = None
+        self._lifeline = os.pipe()
+        self._postgres_pause_seconds = FIRST_PAUSE_SECONDS
+
+    @property
+    def database_url(self) -> str:
+        """The database that all processes use, password included."""
+        if self.settings.database_url is None:
+            raise ServiceError("the database is not started yet")
+        return self.settings.database_url.get_secret_value()
+
+    def start_database(self) -> None:
+        """Start or adopt the embedded PostgreSQL (where none is configured), then migrate."""
+        if self._postgres is not None:
+            how = self._postgres.start()
+            log.info("embedded PostgreSQL runs", how=how, folder=str(self._postgres.folder))
+            self.settings = self.settings.model_copy(update={"database_url": SecretStr(self._postgres.url())})
+        prepare_database(self.settings)
+
+    def start_processes(self) -> None:
+        """Take the port, then start the API processes and the worker; raises ServiceError when the port is taken."""
+        self._socket = listen(self.settings.host, self.settings.port)
+        metrics = home.empty(self.settings.home / "metrics")
+        shared = {
+            "CLOSECAST_HOME": str(self.settings.home),
+            "CLOSECAST_DATABASE_URL": self.database_url,
+            LIFELINE_FD: str(self._lifeline[0]),
+        }
+        if self.settings.jwt_secret is not None:
+            shared["CLOSECAST_JWT_SECRET"] = self.settings.jwt_secret.get_secret_value()
+        api = {**shared, METRICS_FOLDER: str(metrics), LISTEN_FD: str(self._socket.fileno())}
+        for number in range(self.settings.workers):
+            descriptors = (self._lifeline[0], self._socket.fileno())
+            self._children.append(Child(f"api-{number}", ["app.supervisor.api_process"], api, descriptors))
+        worker = Child("worker", ["app.supervisor.worker_process"], shared, (self._lifeline[0],))
+        self._children.append(worker)
+        for child in self._children:
+            child.start()
+
+    def watch(self) -> None:
+        """Keep everything alive until SIGTERM or Ctrl-C."""
+        self.watching = True
+        while not self.stopping:
+            self._keep_database()
+            for child in self._children:
+                child.keep_alive()
+            time.sleep(WATCH_SECONDS)
+
+    def stop(self) -> None:
+        """End the processes in good order, PostgreSQL last."""
+        self.stopping = True
+        for child in self._children:
+            child.terminate()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for child in self._children:
+            child.wait(deadline)
+        if self._socket is not None:
+            self._socket.close()
+        if self._postgres is not None:
+            self._postgres.stop()
+        for descriptor in self._lifeline:
+            with suppress(OSError):
+                os.close(descriptor)
+
+    def _keep_database(self) -> None:
+        if self._postgres is None or self._postgres.is_running():
+            return
+        log.error("PostgreSQL ended and is started again", log=str(self._postgres.log))
+        try:
+            self._postgres.start()
+        except ServiceError as error:
+            log.warning("PostgreSQL did not start", reason=str(error), again_in_seconds=self._postgres_pause_seconds)
+            time.sleep(self._postgres_pause_seconds)
+            self._postgres_pause_seconds = min(2 * self._postgres_pause_seconds, LONGEST_PAUSE_SECONDS)
+        else:
+            self._postgres_pause_seconds = FIRST_PAUSE_SECONDS
+
+
+@contextmanager
+def supervised(settings: Settings) -> Iterator[Supervisor]:
+    """A supervisor that holds `home` and that stops, with all it started, when the block ends or SIGTERM comes.
+
+    Raises
+    ------
+    AlreadyRunningError, DiskFullError, ServiceError : as `home.hold` says.
+    """
+    with home.hold(settings.home):
+        supervisor = Supervisor(settings)
+        former = {number: signal.signal(number, _stopper(supervisor)) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield supervisor
+        except _StopError:
+            pass
+        finally:
+            for number in former:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave PostgreSQL behind
+            supervisor.stop()
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+class _StopError(BaseException):
+    """SIGTERM or SIGINT came while something other than `watch` ran."""
+
+
+def _stopper(supervisor: Supervisor) -> Callable[[int, FrameType | None], None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        supervisor.stopping = True
+        if not supervisor.watching:  # `watch` looks at the flag; an exception there could lose a child being started
+            raise _StopError
+
+    return stop

@@ -1,0 +1,19 @@
+"""`closecast api`: one API process, for containers whose platform supervises."""
+
+from typing import Annotated
+
+import typer
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [setting: CLOSECAST_HOST].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [setting: CLOSECAST_PORT].")] = None,
+) -> None:
+    """Run one API process until SIGTERM; the database must be migrated.
+
+    Example: [bold]closecast api --host 0.0.0.0[/bold]
+    """
+    from app.supervisor.api_process import serve_api
+    from cli.settings import read_settings, require_database
+
+    serve_api(require_database(read_settings(host=host, port=port)))

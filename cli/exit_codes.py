@@ -1,0 +1,70 @@
+"""What the shell is told: one number for each kind of trouble, and one line for each error."""
+
+from __future__ import annotations
+
+import errno
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+class ExitCode(IntEnum):
+    """Documented in docs/user-guide.md; scripts rely on them."""
+
+    OK = 0
+    USAGE = 2
+    DATA = 3
+    SOURCE = 4
+    MODEL = 5
+    SERVICE = 6
+    INTERRUPTED = 130
+
+
+def exit_code(error: BaseException) -> ExitCode | None:
+    """The code for an error that we raise on purpose or expect of the machine; None for a defect of ours."""
+    # Imported here: only a failing command pays for knowing all errors.
+    from psycopg import OperationalError as PsycopgError
+    from pydantic import ValidationError
+    from sqlalchemy.exc import OperationalError as SqlError
+
+    from app.supervisor.errors import ServiceError
+    from data_pipeline.errors import ClosecastError, ConfigurationError
+    from data_pipeline.sources.base import PriceSourceError
+    from ml_lifecycle.export.errors import BundleRefusedError
+
+    codes: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
+        ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+        ((ConfigurationError, ValidationError, FileNotFoundError), ExitCode.USAGE),
+        ((PriceSourceError,), ExitCode.SOURCE),
+        ((BundleRefusedError,), ExitCode.MODEL),
+        ((ServiceError, PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
+        ((ClosecastError,), ExitCode.DATA),
+    ]
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ExitCode.SERVICE
+    return next((code for kinds, code in codes if isinstance(error, kinds)), None)
+
+
+def one_line(error: BaseException) -> str:
+    """What to tell: a setting's name and reason, or the error's own first line."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        return "; ".join(_field(problem) for problem in _problems(error))
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"no such file or folder: {error.filename}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full: make room, then repeat"
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    return [(".".join(map(str, problem["loc"])) or error.title, problem["msg"]) for problem in error.errors()]
+
+
+def _field(problem: tuple[str, str]) -> str:
+    name, message = problem
+    return f"{name}: {message}"

@@ -1,0 +1,63 @@
+"""The command line: each command lives in its own file and imports what it needs when it runs."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.commands import api, migrate, serve, worker
+
+app = typer.Typer(
+    name="closecast",
+    help="Forecast the next closes of a stock, honestly: beside the naive forecast, frozen before the outcome.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(serve.serve)
+app.command()(api.api)
+app.command()(worker.worker)
+app.command()(migrate.migrate)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"closecast {version('closecast')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run one command; every foreseen error ends as one line on standard error and an exit code of its kind."""
+    try:
+        app()
+    except BaseException as error:
+        if isinstance(error, (SystemExit, BrokenPipeError)):
+            _leave_quietly(error)
+        from cli.exit_codes import exit_code, one_line
+
+        code = exit_code(error)
+        if code is None:
+            raise
+        sys.stderr.write(f"closecast: {one_line(error)}\n" if not isinstance(error, KeyboardInterrupt) else "\n")
+        raise SystemExit(int(code)) from None
+
+
+def _leave_quietly(error: SystemExit | BrokenPipeError) -> None:
+    if isinstance(error, SystemExit):
+        raise error
+    # `closecast … | head`: the reader has seen enough; Python must not complain while it closes standard output
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(0) from None

@@ -1,0 +1,44 @@
+"""Settings for a command, read when it runs."""
+
+from typing import Any
+
+from app.config import Settings
+
+
+def read_settings(**changes: Any) -> Settings:
+    """Settings from the environment and `.env`; ``changes`` that are not None come from options and win.
+
+    Raises
+    ------
+    pydantic.ValidationError : a value is out of range.
+    """
+    return Settings(**{name: value for name, value in changes.items() if value is not None})
+
+
+def with_running_database(settings: Settings) -> Settings:
+    """``settings`` with the URL of the embedded PostgreSQL that runs in `home`, where none is configured."""
+    if settings.database_url is not None:
+        return settings
+    from pydantic import SecretStr
+
+    from app.supervisor.postgres import running_url
+
+    url = running_url(settings.home / "postgres")
+    return settings if url is None else settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def require_database(settings: Settings) -> Settings:
+    """``settings`` with a database that can be asked.
+
+    Raises
+    ------
+    ServiceError : none is configured, and no embedded one runs.
+    """
+    from app.supervisor.errors import ServiceError
+
+    found = with_running_database(settings)
+    if found.database_url is None:
+        raise ServiceError(
+            f"no database: start `closecast serve` (none runs in {settings.home}), or set CLOSECAST_DATABASE_URL"
+        )
+    return found
