@@ -112,8 +112,14 @@ class EmbeddedPostgres:
                 os.kill(postmaster.pid, request)
             if self._wait_until_gone(postmaster):
                 self._process = None
+                self._leave(postmaster.socket_folder)
                 return
         raise ServiceError(f"PostgreSQL (process {postmaster.pid}) does not stop: see {self.log}")
+
+    def _leave(self, sockets: Path) -> None:
+        if not sockets.is_relative_to(self.folder):
+            with suppress(OSError):  # not empty: somebody put something there
+                sockets.rmdir()
 
     def _wait_until_gone(self, postmaster: Postmaster) -> bool:
         deadline = time.monotonic() + STOP_SECONDS

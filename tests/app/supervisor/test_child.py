@@ -1,0 +1,107 @@
+"""Children are started again when they die, later each time, and end with their supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from app.supervisor import child as child_module
+from app.supervisor.child import Child
+
+SUPERVISE_ONE = """
+import os, sys, time
+from app.supervisor.child import Child
+from app.supervisor.lifeline import LIFELINE_FD
+reader, writer = os.pipe()
+child = Child("sleeper", ["tests.app.supervisor.sleeper"], {LIFELINE_FD: str(reader)}, (reader,))
+child.start()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process lives; a zombie nobody waits for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_child_is_started_again_at_once() -> None:
+    child = Child("sleeper", ["tests.app.supervisor.sleeper"], {}, ())
+    child.start()
+    first = child.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+
+    def is_back() -> bool:
+        child.keep_alive()
+        return child.pid not in (None, first)
+
+    try:
+        wait_until(is_back)
+    finally:
+        child.terminate()
+        child.wait(time.monotonic() + 5)
+
+
+def test_a_child_that_keeps_dying_is_started_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First at once, then after 0.05 s, 0.1 s, 0.2 s and from there on 0.2 s."""
+    monkeypatch.setattr(child_module, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(child_module, "LONGEST_PAUSE_SECONDS", 0.2)
+    starts: list[float] = []
+
+    class Recorded(Child):
+        def start(self) -> None:
+            starts.append(time.monotonic())
+            self._started_at = time.monotonic()
+            self._process = subprocess.Popen(["false"])
+
+    child = Recorded("false", [], {}, ())
+    child.start()
+
+    def died_often() -> bool:
+        child.keep_alive()
+        return len(starts) == 6
+
+    wait_until(died_often)
+    child.wait(time.monotonic() + 5)
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    for pause, least in zip(pauses, [0.0, 0.05, 0.1, 0.2, 0.2], strict=True):
+        assert least <= pause < least + 0.15
+
+
+def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline() -> None:
+    child = Child("deaf", ["tests.app.supervisor.sleeper", "deaf"], {}, ())
+    child.start()
+    pid = child.pid
+    assert pid is not None
+    time.sleep(0.3)  # until it has installed its deaf ear
+    child.terminate()
+    child.wait(time.monotonic() + 0.2)
+    assert not alive(pid)
+
+
+def test_children_end_when_their_supervisor_is_killed() -> None:
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISE_ONE], stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    pid = int(supervisor.stdout.readline())
+    assert alive(pid)
+    supervisor.kill()
+    supervisor.wait()
+    supervisor.stdout.close()
+    wait_until(lambda: not alive(pid))
