@@ -15,5 +15,5 @@ class ExportError(ClosecastError):
     """A checkpoint could not become a bundle; nothing was written."""
 
 
-class NonFiniteForecastError(ClosecastError):
-    """The bars hold something no forecast can be made from (a missing or non-positive price): collect them again."""
+class InferenceError(ClosecastError):
+    """A loaded network could not be run on well-formed inputs: serve the former bundle, report this one."""

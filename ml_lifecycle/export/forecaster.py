@@ -8,14 +8,14 @@ import numpy as np
 
 from data_pipeline.errors import InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.lstm_preprocessor import UnusableBarsError, latest_window
 from ml_lifecycle.evaluation.baselines import naive_quantiles
 from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
-from ml_lifecycle.export.errors import NonFiniteForecastError
-from ml_lifecycle.export.interpolation import probability_of_rise
+from ml_lifecycle.export.interpolation import interpolate_steps, median_index, probability_of_rise
 from ml_lifecycle.export.manifest import STEPS
 
 if TYPE_CHECKING:
-    from ml_lifecycle.export.bundle import Bundle
+    from ml_lifecycle.export.bundle import Bundle, Network
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,19 @@ class BundleForecaster:
         self.history_needed = bundle.manifest.history_needed
         self.history_used = bundle.manifest.history_used
         self.levels = bundle.manifest.quantile_levels
+        self._offsets = bundle.calibration.step_offsets(bundle.manifest.horizons)
 
     def forecast(self, bars: BarArrays, *, adaptive: AdaptiveState | None = None) -> StepQuantiles:
         """Quantiles for the ``STEPS`` trading days after the last bar; only the last ``history_used`` bars count.
 
+        Parameters
+        ----------
+        adaptive : the α in use now; without it intervals are as calibrated at training.
+
         Raises
         ------
         InsufficientHistoryError : fewer than ``history_needed`` bars.
-        NonFiniteForecastError : a price among them is missing or not positive.
+        UnusableBarsError : a price among them is missing or not positive.
         """
         return self.forecast_many([bars], adaptive=adaptive)[0]
 
@@ -62,27 +67,44 @@ class BundleForecaster:
         if not many_bars:
             return []
         used = [self._newest(bars) for bars in many_bars]
-        quantiles = self._calibrated(np.stack([naive_quantiles(bars, self.levels) for bars in used]), adaptive)
-        return [self._answer(steps) for steps in quantiles]
+        network = self.bundle.network
+        steps, scale = self._naive_steps(used) if network is None else self._network_steps(used, network)
+        return [self._answer(quantiles) for quantiles in self._calibrated(steps, scale, adaptive)]
 
     def _newest(self, bars: BarArrays) -> BarArrays:
         if len(bars) < self.history_needed:
             raise InsufficientHistoryError(needed=self.history_needed, found=len(bars))
-        return bars.last(self.history_used)
+        newest = bars.last(self.history_used)
+        if not (np.isfinite(newest.adj_close) & (newest.adj_close > 0.0)).all():
+            raise UnusableBarsError(f"an adjusted close before {bars.cutoff} is missing or not positive")
+        return newest
 
-    def _calibrated(self, steps: FloatArray, adaptive: AdaptiveState | None) -> FloatArray:
+    def _naive_steps(self, used: list[BarArrays]) -> tuple[FloatArray, FloatArray]:
+        """Quantiles ``(batch, STEPS, n_levels)`` of past log returns; they carry their scale already."""
+        return np.stack([naive_quantiles(bars, self.levels) for bars in used]), np.ones(len(used))
+
+    def _network_steps(self, used: list[BarArrays], network: "Network") -> tuple[FloatArray, FloatArray]:
+        """Quantiles ``(batch, STEPS, n_levels)`` as log returns, and the volatility scale ``(batch,)``."""
+        inputs = [latest_window(bars, network.spec) for bars in used]
+        window, context = (np.stack(arrays) for arrays in list(zip(*inputs, strict=True))[:2])
+        scale = np.array([scale for *_, scale in inputs])
+        scaled = network.engine.quantiles(*network.scaler.apply(window, context))
+        horizons = self.bundle.manifest.horizons
+        heads = scaled * scale[:, None, None] * np.sqrt(horizons)[:, None]
+        return interpolate_steps(heads, horizons, median=median_index(self.levels)), scale
+
+    def _calibrated(self, steps: FloatArray, scale: FloatArray, adaptive: AdaptiveState | None) -> FloatArray:
         """Static offsets, then the adaptive state, then no crossing; shape ``(batch, STEPS, n_levels)`` throughout."""
         root_h = np.sqrt(np.arange(1, STEPS + 1))[:, None]
-        offsets = self.bundle.calibration.step_offsets(self.bundle.manifest.horizons)
-        steps = np.sort(steps + offsets * root_h, axis=-1)
+        steps = np.sort(steps + self._offsets * root_h * scale[:, None, None], axis=-1)
         return np.sort(apply_adaptive(steps, self.levels, adaptive), axis=-1)
 
-    def _answer(self, steps: FloatArray) -> StepQuantiles:
-        if not np.isfinite(steps).all():
-            raise NonFiniteForecastError("a price in the window is missing or not positive")
+    def _answer(self, quantiles: FloatArray) -> StepQuantiles:
+        if not np.isfinite(quantiles).all():
+            raise UnusableBarsError("the bars give no finite forecast")
         return StepQuantiles(
             levels=self.levels,
-            log_returns=steps,
-            probability_up=probability_of_rise(steps, self.levels),
+            log_returns=quantiles,
+            probability_up=probability_of_rise(quantiles, self.levels),
             naive=np.zeros(STEPS),
         )

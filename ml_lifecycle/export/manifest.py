@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
+from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.lstm_preprocessor import InputSpec
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.errors import BundleRefusedError
 
@@ -130,7 +132,7 @@ class Manifest(ManifestPart):
     quantile_levels: tuple[FiniteFloat, ...] = LEVELS
     input_columns: tuple[str, ...] = ()
     context_columns: tuple[str, ...] = ()
-    input_spec: dict[str, Any] | None = None
+    input_spec: InputSpec | None = None
     input_kind: InputKind
     market_universe: MarketUniverse | None = None
     train_end: date | None = None
@@ -138,6 +140,18 @@ class Manifest(ManifestPart):
     member_weights: dict[FileName, FiniteFloat] = {}
     golden: GoldenWindow
     scores: list[dict[str, Any]] = []
+
+    def network_interface(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each input and output of the graph, its batch axis left out; a context of no columns is no input."""
+        if self.input_spec is None:
+            return {}
+        spec = self.input_spec
+        shapes: dict[str, tuple[int, ...]] = {
+            "window": (spec.lookback, len(spec.columns)),
+            "context": (len(spec.context_columns),),
+            "quantiles": (len(self.horizons), len(self.quantile_levels)),
+        }
+        return {name: shape for name, shape in shapes.items() if 0 not in shape}
 
     @model_validator(mode="after")
     def _steps_and_levels(self) -> Self:
@@ -149,6 +163,17 @@ class Manifest(ManifestPart):
             raise ValueError("the golden answer has one row per step and one column per level")
         if not self.history_needed <= self.history_used:
             raise ValueError("history_used is at least history_needed")
+        return self
+
+    @model_validator(mode="after")
+    def _input_spec_says_the_same(self) -> Self:
+        spec = self.input_spec
+        if spec is None:
+            return self
+        if (spec.columns, spec.context_columns) != (self.input_columns, self.context_columns):
+            raise ValueError("input_spec names other columns than input_columns and context_columns")
+        if {self.history_needed, self.history_used} != {spec.history_needed}:
+            raise ValueError(f"these columns need and use {spec.history_needed} bars")
         return self
 
     @model_validator(mode="after")
@@ -174,6 +199,8 @@ class Manifest(ManifestPart):
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise BundleRefusedError(f"manifest.json {where}: {first['msg']}") from error
+        except ConfigurationError as error:  # a column that this version does not know
+            raise BundleRefusedError(f"manifest.json input_spec: {error}") from error
 
 
 def bundle_id(content: Mapping[str, Any]) -> str:

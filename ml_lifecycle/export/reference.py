@@ -5,15 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
-from ml_lifecycle.evaluation.baselines import naive_quantiles
+from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, HISTORY_USED, naive_quantiles
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.folder import CALIBRATION
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, BundleKind, GoldenWindow, InputKind
 from ml_lifecycle.export.writing import write_bundle
 
-HISTORY_NEEDED = 252  # a trading year
-HISTORY_USED = 1_031  # 1,000 returns over up to 30 days, and the close before the first
 ADAPTIVE_STEP = 0.005
 
 

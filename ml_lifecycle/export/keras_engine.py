@@ -1,0 +1,68 @@
+"""Networks on Keras itself, for images that serve ``network.keras``."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import FloatArray
+from data_pipeline.processing.scaler import Float32Array
+from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.folder import NETWORK_ONNX
+from ml_lifecycle.export.keras_archive import WEIGHTS, read_keras_archive
+from ml_lifecycle.export.keras_weights import require_plain_weights
+from ml_lifecycle.export.manifest import Manifest
+from ml_lifecycle.export.onnx_engine import OnnxEngine
+from ml_lifecycle.models.weights import network_sha256
+
+# What Keras raises for a configuration or weights that do not fit together.
+_KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError, NotImplementedError)
+
+
+class KerasEngine:
+    """``network.keras`` in the place of its ONNX twin; further members of an average stay on ONNX Runtime."""
+
+    def __init__(self, archive: bytes, graphs: Mapping[str, bytes], manifest: Manifest) -> None:
+        """Check and load ``network.keras``, and every ONNX graph beside it.
+
+        Raises
+        ------
+        BundleRefusedError : the archive, its layers, its weights or its inputs are not what the manifest says.
+        """
+        require_plain_weights(read_keras_archive(archive)[WEIGHTS])
+        self._weight = manifest.member_weights[NETWORK_ONNX]
+        self._others = OnnxEngine({name: graph for name, graph in graphs.items() if name != NETWORK_ONNX}, manifest)
+        self._network = _load(archive)
+        self._inputs = _require_interface(self._network, manifest)
+        if network_sha256(self._network) != manifest.weights_sha256:
+            raise BundleRefusedError("network.keras holds other weights than the manifest says")
+
+    def quantiles(self, window: Float32Array, context: Float32Array) -> FloatArray:
+        """As ``Engine.quantiles``."""
+        given = {"window": window, "context": context}
+        # `predict` sets up a data pipeline per call, 70 ms; this runs the compiled graph.
+        output = self._network.predict_on_batch({name: given[name] for name in self._inputs})
+        return self._weight * np.asarray(output, dtype=np.float64) + self._others.quantiles(window, context)
+
+
+def _load(archive: bytes) -> Any:
+    # From a private copy: Keras opens paths only, and the bundle's own file could change after it was checked.
+    with tempfile.TemporaryDirectory(prefix="closecast-") as folder:
+        path = Path(folder) / "network.keras"
+        path.write_bytes(archive)
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except _KERAS_ERRORS as error:
+            raise BundleRefusedError(f"network.keras cannot be loaded: {str(error)[:300]}") from error
+
+
+def _require_interface(network: Any, manifest: Manifest) -> list[str]:
+    found = {tensor.name: tuple(tensor.shape[1:]) for tensor in network.inputs}
+    found = {name: shape for name, shape in found.items() if 0 not in shape}
+    found["quantiles"] = tuple(network.output_shape[1:])
+    if found != manifest.network_interface():
+        raise BundleRefusedError(f"network.keras has inputs and outputs {found}, not {manifest.network_interface()}")
+    return [tensor.name for tensor in network.inputs]

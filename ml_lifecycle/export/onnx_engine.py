@@ -1,0 +1,78 @@
+"""Networks on ONNX Runtime: the default engine, without TensorFlow."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
+
+from data_pipeline.processing.bar_arrays import FloatArray
+from data_pipeline.processing.scaler import Float32Array
+from ml_lifecycle.export.errors import BundleRefusedError, InferenceError
+from ml_lifecycle.export.manifest import Manifest
+from ml_lifecycle.export.onnx_graph import require_plain_graph
+
+_RUNTIME_ERRORS = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.InvalidGraph,
+    runtime_errors.InvalidProtobuf,
+    runtime_errors.NotImplemented,
+    runtime_errors.RuntimeException,
+)
+
+
+class OnnxEngine:
+    """A weighted average of ONNX graphs, on one thread: an API process runs many forecasts side by side instead."""
+
+    def __init__(self, graphs: Mapping[str, bytes], manifest: Manifest) -> None:
+        """Check and open every graph.
+
+        Raises
+        ------
+        BundleRefusedError : a graph is not one that a bundle may hold, or has other inputs and outputs.
+        """
+        self._members = [
+            (manifest.member_weights[name], _open(graph, name, manifest)) for name, graph in sorted(graphs.items())
+        ]
+
+    def quantiles(self, window: Float32Array, context: Float32Array) -> FloatArray:
+        """As ``Engine.quantiles``."""
+        inputs = {"window": window, "context": context}
+        parts = [weight * _run(session, inputs) for weight, session in self._members]
+        average: FloatArray = np.sum(parts, axis=0)
+        return average
+
+
+def _open(graph: bytes, name: str, manifest: Manifest) -> onnxruntime.InferenceSession:
+    require_plain_graph(graph, name=name)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what goes wrong is raised; ONNX Runtime would print it too
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except _RUNTIME_ERRORS as error:
+        raise BundleRefusedError(f"{name} is no graph that ONNX Runtime runs: {error}") from error
+    _require_interface(session, name, manifest)
+    return session
+
+
+def _require_interface(session: onnxruntime.InferenceSession, name: str, manifest: Manifest) -> None:
+    """Named inputs and one output, of the shapes that the manifest tells, over any number of windows."""
+    wanted = manifest.network_interface()
+    held = [*session.get_inputs(), *session.get_outputs()]
+    found = {value.name: tuple(value.shape[1:]) for value in held}
+    if found != wanted:
+        raise BundleRefusedError(f"{name} has inputs and outputs {found}, not {wanted}")
+    if any(isinstance(value.shape[0], int) or value.type != "tensor(float)" for value in held):
+        raise BundleRefusedError(f"{name} takes a fixed number of windows, or other numbers than float32")
+
+
+def _run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Float32Array]) -> FloatArray:
+    asked = {value.name: inputs[value.name] for value in session.get_inputs()}
+    try:
+        (output,) = session.run(["quantiles"], asked)
+    except _RUNTIME_ERRORS as error:
+        raise InferenceError(f"the network could not be run: {error}") from error
+    return np.asarray(output, dtype=np.float64)
