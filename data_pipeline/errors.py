@@ -48,3 +48,7 @@ class StoreConflictError(ClosecastError):
     def __init__(self, tickers: frozenset[str], detail: str) -> None:
         super().__init__(f"{', '.join(sorted(tickers))}: {detail}")
         self.tickers = tickers
+
+
+class StoreUnavailableError(ClosecastError):
+    """The folder or object store of the bars does not answer: check its address, its credentials and its network."""
