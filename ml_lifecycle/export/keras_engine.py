@@ -1,7 +1,6 @@
 """Networks on Keras itself, for images that serve ``network.keras``."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from data_pipeline.processing.bar_arrays import FloatArray
 from data_pipeline.processing.scaler import Float32Array
 from ml_lifecycle.export.errors import BundleRefusedError
 from ml_lifecycle.export.folder import NETWORK_ONNX
-from ml_lifecycle.export.keras_archive import WEIGHTS, read_keras_archive
-from ml_lifecycle.export.keras_weights import require_plain_weights
 from ml_lifecycle.export.manifest import Manifest
 from ml_lifecycle.export.onnx_engine import OnnxEngine
 from ml_lifecycle.models.weights import network_sha256
@@ -25,16 +22,19 @@ _KERAS_ERRORS = (ValueError, TypeError, KeyError, AttributeError, IndexError, Ru
 class KerasEngine:
     """``network.keras`` in the place of its ONNX twin; further members of an average stay on ONNX Runtime."""
 
-    def __init__(self, archive: bytes, graphs: Mapping[str, bytes], manifest: Manifest) -> None:
-        """Check and load ``network.keras``, and every ONNX graph beside it.
+    def __init__(self, archive: bytes, twin: OnnxEngine, manifest: Manifest) -> None:
+        """Load ``network.keras``, whose members, layers and arrays were looked through before.
+
+        Parameters
+        ----------
+        twin : the ONNX graphs of the same bundle.
 
         Raises
         ------
-        BundleRefusedError : the archive, its layers, its weights or its inputs are not what the manifest says.
+        BundleRefusedError : the layers, weights or inputs are not what the manifest says.
         """
-        require_plain_weights(read_keras_archive(archive)[WEIGHTS])
         self._weight = manifest.member_weights[NETWORK_ONNX]
-        self._others = OnnxEngine({name: graph for name, graph in graphs.items() if name != NETWORK_ONNX}, manifest)
+        self._others = twin.without(NETWORK_ONNX)
         self._network = _load(archive)
         self._inputs = _require_interface(self._network, manifest)
         if network_sha256(self._network) != manifest.weights_sha256:

@@ -1,7 +1,7 @@
 """The manifest of a bundle: what it is, what it was made from, what it must answer."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -181,6 +181,8 @@ class Manifest(ManifestPart):
         of_network = (self.weights_sha256, self.input_spec, self.train_end, self.calibration_end)
         if self.kind is BundleKind.NETWORK and (None in of_network or not self.member_weights):
             raise ValueError("a network names weights_sha256, input_spec, train_end, calibration_end, member_weights")
+        if self.member_weights and not _shares(self.member_weights.values()):
+            raise ValueError("member_weights are positive and sum to 1")
         if self.kind is BundleKind.REFERENCE and (any(of_network) or self.member_weights):
             raise ValueError("a reference has no weights, input_spec, train_end, calibration_end or member_weights")
         return self
@@ -207,6 +209,10 @@ def bundle_id(content: Mapping[str, Any]) -> str:
     """SHA-256 of the canonical manifest without ``created_at``, so that one content has one name."""
     timeless = {field: value for field, value in content.items() if field != "created_at"}
     return hashlib.sha256(canonical_json(timeless)).hexdigest()
+
+
+def _shares(weights: Collection[float]) -> bool:
+    return min(weights) > 0.0 and abs(sum(weights) - 1.0) < 1e-9
 
 
 def _ascending(numbers: tuple[float, ...]) -> bool:

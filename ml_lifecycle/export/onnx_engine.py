@@ -1,6 +1,8 @@
 """Networks on ONNX Runtime: the default engine, without TensorFlow."""
 
 from collections.abc import Mapping
+from copy import copy
+from typing import Self
 
 import numpy as np
 import onnxruntime
@@ -32,14 +34,19 @@ class OnnxEngine:
         ------
         BundleRefusedError : a graph is not one that a bundle may hold, or has other inputs and outputs.
         """
-        self._members = [
-            (manifest.member_weights[name], _open(graph, name, manifest)) for name, graph in sorted(graphs.items())
-        ]
+        self._weights = manifest.member_weights
+        self._sessions = {name: _open(graph, name, manifest) for name, graph in sorted(graphs.items())}
+
+    def without(self, name: str) -> Self:
+        """The same average with one member left out; the other weights stay as they are."""
+        rest = copy(self)
+        rest._sessions = {member: session for member, session in self._sessions.items() if member != name}
+        return rest
 
     def quantiles(self, window: Float32Array, context: Float32Array) -> FloatArray:
         """As ``Engine.quantiles``."""
         inputs = {"window": window, "context": context}
-        parts = [weight * _run(session, inputs) for weight, session in self._members]
+        parts = [self._weights[name] * _run(session, inputs) for name, session in self._sessions.items()]
         average: FloatArray = np.sum(parts, axis=0)
         return average
 
