@@ -71,12 +71,12 @@ def downgrade() -> None:
     op.drop_table("promotions")
     op.drop_table("new_ticker_requests")
     op.drop_table("forecasts")
+    op.drop_table("window_failures")
     op.drop_table("users")
     op.drop_table("source_circuits")
     op.drop_table("source_budgets")
     op.drop_table("serving_windows")
     op.drop_table("data_versions")
-    op.drop_table("collect_failures")
     op.drop_table("bundles")
     op.execute("DROP FUNCTION closecast_refuse_change()")
     op.execute(DROP_PROCRASTINATE)
@@ -117,16 +117,6 @@ def create_tables() -> None:
         sa.Column("calibration_end", sa.Date(), nullable=True),
         sa.Column("manifest", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bundles")),
-    )
-    op.create_table(
-        "collect_failures",
-        sa.Column("ticker", sa.Text(), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("ticker", name=op.f("pk_collect_failures")),
     )
     op.create_table(
         "data_versions",
@@ -207,6 +197,22 @@ def create_tables() -> None:
     op.create_index("ix_users_created_at_id", "users", ["created_at", "id"], unique=False)
     op.create_index("uq_users_email_lower", "users", [sa.literal_column("lower(email)")], unique=True)
     op.create_table(
+        "window_failures",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("ticker", sa.Text(), nullable=False),
+        sa.Column("as_of", sa.Date(), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("bars_needed", sa.Integer(), nullable=True),
+        sa.Column("bars_found", sa.Integer(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_window_failures")),
+        sa.UniqueConstraint(
+            "ticker", "as_of", name=op.f("uq_window_failures_ticker_as_of"), postgresql_nulls_not_distinct=True
+        ),
+    )
+    op.create_table(
         "forecasts",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -230,7 +236,7 @@ def create_tables() -> None:
         sa.Column("target_trading_days", sa.ARRAY(sa.Date()), nullable=False),
         sa.Column("known_at", sa.ARRAY(sa.DateTime(timezone=True)), nullable=False),
         sa.Column("log_returns", sa.ARRAY(sa.Double(), dimensions=2), nullable=False),
-        sa.Column("naive_log_returns", sa.ARRAY(sa.Double(), dimensions=2), nullable=False),
+        sa.Column("naive_log_returns", sa.ARRAY(sa.Double(), dimensions=2), nullable=True),
         sa.Column("probability_up", sa.ARRAY(sa.Double()), nullable=False),
         sa.CheckConstraint("kind <> 'live' OR made_at < opens_at", name=op.f("ck_forecasts_live_precedes_open")),
         sa.CheckConstraint("kind IN ('live', 'hindcast')", name=op.f("ck_forecasts_kind")),
@@ -331,5 +337,4 @@ def create_tables() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_tokens")),
     )
-    op.create_index(op.f("ix_refresh_tokens_expires_at"), "refresh_tokens", ["expires_at"], unique=False)
     op.create_index(op.f("ix_refresh_tokens_sign_in_id"), "refresh_tokens", ["sign_in_id"], unique=False)

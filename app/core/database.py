@@ -1,6 +1,7 @@
 """The way to PostgreSQL: one engine per process, one session per request, a deadline on everything."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,13 +12,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.config import Settings
+from app.core.problems import problem
 from data_pipeline.errors import ClosecastError, ConfigurationError
 
 CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError)
 
 
+@problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "database-unavailable",
+    example="the database gave no answer in time, repeat shortly",
+)
 class DatabaseUnavailableError(ClosecastError):
-    """PostgreSQL gave no answer in time, so nothing could be kept: the same request may succeed shortly."""
+    """PostgreSQL gave no answer in time, so nothing could be kept: repeat after ``Retry-After``."""
 
     def __init__(self, detail: str = "the database gave no answer in time") -> None:
         super().__init__(detail)
@@ -42,9 +49,13 @@ def psycopg_url(url: str) -> URL:
 
 
 def connection_string(settings: Settings) -> str:
+    """The configured database as ``postgresql://…``, without deadlines; holds the password."""
+    return database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def bounded_connection_string(settings: Settings) -> str:
     """The configured database with its deadlines, spelled for psycopg itself; holds the password."""
-    plain = database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
-    return make_conninfo(plain, **connection_options(settings))
+    return make_conninfo(connection_string(settings), **connection_options(settings))
 
 
 def connection_options(settings: Settings) -> dict[str, str | int]:

@@ -3,12 +3,12 @@
 from app.models.base import Base
 from app.models.forecast import Forecast
 from app.models.market_data import (
-    CollectFailure,
     DataVersionRow,
     NewTickerRequest,
     QualityReportRow,
     SourceBudget,
     SourceCircuit,
+    WindowFailure,
 )
 from app.models.prediction_log import PredictionLogRow
 from app.models.promotion import BundleRow, Promotion
@@ -19,7 +19,6 @@ from app.models.user import User
 __all__ = [
     "Base",
     "BundleRow",
-    "CollectFailure",
     "DataVersionRow",
     "Forecast",
     "NewTickerRequest",
@@ -32,4 +31,5 @@ __all__ = [
     "SourceBudget",
     "SourceCircuit",
     "User",
+    "WindowFailure",
 ]

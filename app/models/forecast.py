@@ -17,7 +17,9 @@ class Forecast(Base):
     kind : ``live`` when made before the first target day opened on bars of a live source, else ``hindcast``.
     anchor : the stored ``close`` at the cutoff; prices are ``anchor * exp(log return)``.
     adaptive_alpha : miscoverage in use per interval (50, 80, 90, 95 %); null where none adapts.
-    log_returns, naive_log_returns : shape ``(30, n_levels)``, from the cutoff's adjusted close.
+    log_returns : shape ``(30, n_levels)``, from the cutoff's adjusted close.
+    naive_log_returns : the same of the naive forecast; null where the bars were too few for its spread. Its median is
+        0 always: tomorrow closes where today did.
     """
 
     __tablename__ = "forecasts"
@@ -44,7 +46,7 @@ class Forecast(Base):
     target_trading_days: Mapped[list[date]] = mapped_column(ARRAY(Date))
     known_at: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)))
     log_returns: Mapped[list[list[float]]] = mapped_column(ARRAY(Double, dimensions=2))
-    naive_log_returns: Mapped[list[list[float]]] = mapped_column(ARRAY(Double, dimensions=2))
+    naive_log_returns: Mapped[list[list[float]] | None] = mapped_column(ARRAY(Double, dimensions=2))
     probability_up: Mapped[list[float]] = mapped_column(ARRAY(Double))
 
     __table_args__ = (

@@ -2,9 +2,9 @@
 
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import DateTime, Double, ForeignKey, ForeignKeyConstraint, Integer, Text, func
+from sqlalchemy import DateTime, Double, ForeignKey, ForeignKeyConstraint, Integer, Text, UniqueConstraint, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -39,17 +39,22 @@ class QualityReportRow(Base):
     )
 
 
-class CollectFailure(Base):
-    """Why the last collection of one ticker brought no window; believed until ``expires_at``."""
+class WindowFailure(Base):
+    """Why the last attempt brought no window of one ticker (and ``as_of``); believed until ``expires_at``."""
 
-    __tablename__ = "collect_failures"
+    __tablename__ = "window_failures"
 
-    ticker: Mapped[str] = mapped_column(Text, primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    ticker: Mapped[str] = mapped_column(Text)
+    as_of: Mapped[date | None]
     cause: Mapped[str] = mapped_column(Text)
     source: Mapped[str] = mapped_column(Text)
     detail: Mapped[str] = mapped_column(Text)
-    failed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    bars_needed: Mapped[int | None]
+    bars_found: Mapped[int | None]
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (UniqueConstraint("ticker", "as_of", postgresql_nulls_not_distinct=True),)
 
 
 class NewTickerRequest(Base):

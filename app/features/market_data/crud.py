@@ -1,0 +1,131 @@
+"""Rows of serving windows and of what was collected; the caller commits."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import undefer_group
+
+from app.core.notifications import WINDOW_CHANNEL
+from app.models.market_data import DataVersionRow, NewTickerRequest, QualityReportRow, WindowFailure
+from app.models.serving_window import ServingWindowRow
+from data_pipeline.serving_window import DataVersion, ServingWindow
+
+UPSERT_ROWS = 50  # windows per statement: some 80 kB each
+
+
+async def find_window(
+    db: AsyncSession, ticker: str, *, as_of: date | None = None, with_bars: bool = False
+) -> ServingWindowRow | None:
+    """The newest window of a ticker, or the one kept for ``as_of``; the bars only where they are asked for."""
+    wanted = select(ServingWindowRow).where(
+        ServingWindowRow.ticker == ticker,
+        ServingWindowRow.as_of.is_(None) if as_of is None else ServingWindowRow.as_of == as_of,
+    )
+    if with_bars:
+        wanted = wanted.options(undefer_group("bars"))
+    return await db.scalar(wanted)
+
+
+async def upsert_windows(db: AsyncSession, windows: Sequence[ServingWindow]) -> None:
+    """Insert or replace windows; one that was published from a later data version stays."""
+    for first in range(0, len(windows), UPSERT_ROWS):
+        statement = insert(ServingWindowRow).values([_values_of(w) for w in windows[first : first + UPSERT_ROWS]])
+        new = statement.excluded
+        replaced = {
+            column.name: new[column.name]
+            for column in ServingWindowRow.__table__.columns
+            if column.name not in {"id", "ticker", "as_of", "published_at"}
+        }
+        await db.execute(
+            statement.on_conflict_do_update(
+                index_elements=[ServingWindowRow.ticker, ServingWindowRow.as_of],
+                set_={**replaced, "published_at": func.now()},
+                where=or_(
+                    ServingWindowRow.data_table_id != new.data_table_id,
+                    ServingWindowRow.data_version <= new.data_version,
+                ),
+            )
+        )
+
+
+def _values_of(window: ServingWindow) -> dict[str, Any]:
+    bars, version, market = window.bars, window.data_version, window.market
+    return {
+        "ticker": window.ticker,
+        "as_of": window.as_of,
+        "cutoff": window.cutoff,
+        "exchange": window.exchange,
+        "currency": window.currency,
+        "source": window.source,
+        "live": window.live,
+        "price_basis": window.price_basis,
+        "target_trading_days": list(window.target_trading_days),
+        "opens_at": window.opens_at,
+        "known_at": list(window.known_at),
+        "data_table_id": version.table_id,
+        "data_version": version.version,
+        "data_sha256": version.content_sha256,
+        "repaired_bars": window.repaired_bars,
+        "n_bars": len(bars),
+        "trading_day": bars.trading_day,
+        "open": bars.open,
+        "high": bars.high,
+        "low": bars.low,
+        "close": bars.close,
+        "adj_close": bars.adj_close,
+        "volume": bars.volume,
+        "market_universe": market.universe if market else None,
+        "market_mean_return": market.mean_return if market else None,
+        "market_mean_absolute_return": market.mean_absolute_return if market else None,
+    }
+
+
+async def add_data_version(db: AsyncSession, version: DataVersion, reports: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep one data version with its quality reports by ticker; a second time changes nothing."""
+    named = {"table_id": version.table_id, "version": version.version}
+    row = insert(DataVersionRow).values(**named, content_sha256=version.content_sha256)
+    await db.execute(row.on_conflict_do_nothing())
+    if reports:
+        rows = [{**named, "ticker": ticker, "report": dict(report)} for ticker, report in reports.items()]
+        await db.execute(insert(QualityReportRow).on_conflict_do_nothing(), rows)
+
+
+async def notify_windows(db: AsyncSession, tickers: Sequence[str]) -> None:
+    """Tell every process, at the commit, that something about these tickers is new."""
+    statement = text("SELECT pg_notify(:channel, ticker) FROM unnest(CAST(:tickers AS text[])) AS ticker")
+    await db.execute(statement, {"channel": WINDOW_CHANNEL, "tickers": list(tickers)})
+
+
+async def find_failure(db: AsyncSession, ticker: str, as_of: date | None) -> WindowFailure | None:
+    """What the last attempt at a window failed on, while that is believed."""
+    return await db.scalar(
+        select(WindowFailure).where(
+            WindowFailure.ticker == ticker,
+            WindowFailure.as_of.is_(None) if as_of is None else WindowFailure.as_of == as_of,
+            WindowFailure.expires_at > func.now(),
+        )
+    )
+
+
+async def remember_failure(db: AsyncSession, **values: Any) -> None:
+    """Keep why a window could not be had, in the place of what was known before."""
+    row = insert(WindowFailure).values(**values)
+    await db.execute(row.on_conflict_do_update(index_elements=[WindowFailure.ticker, WindowFailure.as_of], set_=values))
+
+
+async def forget_failures(db: AsyncSession, tickers: Sequence[str]) -> None:
+    """A window says more than an old failure."""
+    await db.execute(delete(WindowFailure).where(WindowFailure.ticker.in_(tickers)))
+
+
+async def count_new_ticker(db: AsyncSession, user_id: UUID, day: date, ticker: str) -> int:
+    """Note that a user asked for a ticker that is not stored; how many different ones that makes on ``day``."""
+    row = insert(NewTickerRequest).values(user_id=user_id, day=day, ticker=ticker)
+    await db.execute(row.on_conflict_do_nothing())
+    asked = select(func.count()).where(NewTickerRequest.user_id == user_id, NewTickerRequest.day == day)
+    return await db.scalar(asked) or 0

@@ -1,0 +1,75 @@
+"""Failed attempts at a window, remembered as rows and raised again as the errors they were."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.features.market_data import crud
+from app.models.market_data import WindowFailure
+from data_pipeline.errors import ClosecastError, InsufficientHistoryError
+from data_pipeline.sources import base
+
+REMEMBERED = timedelta(hours=1)  # what the source said about the ticker itself
+INSUFFICIENT_HISTORY = "insufficient_history"
+
+PERMANENT = {each.cause: each for each in (base.UnknownTickerError, base.NoDataError, base.BeforeListingError)}
+PASSING = {
+    each.cause: each
+    for each in (
+        base.PriceSourceUnavailableError,
+        base.RateLimitedError,
+        base.SourceNetworkError,
+        base.MalformedAnswerError,
+        base.CircuitOpenError,
+    )
+}
+
+
+async def remember(db: AsyncSession, ticker: str, error: ClosecastError, *, as_of: date | None = None) -> None:
+    """Keep ``error`` for whoever waits or asks next, tell them, and commit.
+
+    Trouble of the source is believed as long as it says itself, anything about the ticker for an hour.
+    """
+    believed = REMEMBERED
+    if isinstance(error, base.PriceSourceUnavailableError):
+        believed = timedelta(seconds=error.retry_after_seconds)
+    await crud.remember_failure(
+        db,
+        ticker=ticker,
+        as_of=as_of,
+        cause=cause_of(error),
+        source=getattr(error, "source", ""),
+        detail=getattr(error, "detail", str(error)),
+        bars_needed=getattr(error, "needed", None),
+        bars_found=getattr(error, "found", None),
+        expires_at=datetime.now(UTC) + believed,
+    )
+    await crud.notify_windows(db, [ticker])
+    await db.commit()
+
+
+def cause_of(error: ClosecastError) -> str:
+    """Under which name an error is remembered."""
+    if isinstance(error, InsufficientHistoryError):
+        return INSUFFICIENT_HISTORY
+    return error.cause if isinstance(error, base.PriceSourceError) else base.PriceSourceError.cause
+
+
+async def raise_failure(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> None:
+    """Raise what is remembered about a ticker, if anything is."""
+    failure = await crud.find_failure(db, ticker, as_of)
+    if failure is not None:
+        raise as_error(failure)
+
+
+def as_error(failure: WindowFailure) -> ClosecastError:
+    """The error that a row remembers."""
+    if failure.cause == INSUFFICIENT_HISTORY:
+        return InsufficientHistoryError(
+            needed=failure.bars_needed or 0, found=failure.bars_found or 0, ticker=failure.ticker
+        )
+    if failure.cause in PERMANENT:
+        return PERMANENT[failure.cause](failure.ticker, failure.source, failure.detail)
+    seconds = (failure.expires_at - datetime.now(UTC)).total_seconds()
+    error_class = PASSING.get(failure.cause, base.PriceSourceUnavailableError)
+    return error_class(failure.ticker, failure.source, failure.detail, retry_after_seconds=max(1.0, seconds))

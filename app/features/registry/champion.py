@@ -1,0 +1,122 @@
+"""The bundle that answers: loaded beside the former one, swapped in one assignment, refused without harm."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.features.registry import crud
+from app.features.registry.errors import NoChampionError
+from app.models.promotion import Promotion
+from ml_lifecycle.export.bundle import Bundle, load_bundle
+from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.forecaster import BundleForecaster
+from ml_lifecycle.export.manifest import BundleKind
+
+logger = logging.getLogger(__name__)
+
+STAND_IN = "stand_in"  # told as `promotion` while the reference serves for a champion that is too old
+LEDGER_DEPTH = 20  # promotions gone back through for a bundle that still loads
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A loaded bundle and the decision that made it champion."""
+
+    bundle: Bundle
+    forecaster: BundleForecaster
+    promotion: str
+    promoted_at: datetime
+
+    @property
+    def bundle_id(self) -> str:
+        """SHA-256 of the manifest."""
+        return self.bundle.bundle_id
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is the naive forecast with its quantiles, which does not age."""
+        return self.bundle.manifest.kind is BundleKind.REFERENCE
+
+    def age(self, now: datetime) -> timedelta:
+        """Time since the bundle was made."""
+        return now - self.bundle.manifest.created_at
+
+
+class ChampionHolder:
+    """What this process serves.
+
+    Parameters
+    ----------
+    sessions : where the ledger is read.
+    settings : where bundles lie, and how old one may be.
+    """
+
+    def __init__(self, sessions: async_sessionmaker[AsyncSession], settings: Settings) -> None:
+        self._sessions = sessions
+        self._settings = settings
+        self._champion: Champion | None = None
+        self._reference: Champion | None = None
+        self._loading = asyncio.Lock()
+
+    def serving(self, now: datetime) -> Champion:
+        """The champion, or the reference in the place of one past its hard age.
+
+        Raises
+        ------
+        NoChampionError : nothing could be loaded yet.
+        """
+        if self._champion is None:
+            raise NoChampionError
+        if self._reference is not None and self._is_too_old(self._champion, now):
+            return self._reference
+        return self._champion
+
+    def is_flagged(self, champion: Champion, now: datetime) -> bool:
+        """Whether a bundle is older than one should be."""
+        return not champion.is_reference and champion.age(now) > timedelta(days=self._settings.model_max_age_days)
+
+    async def reload(self, _bundle_id: str | None = None) -> None:
+        """Load what the ledger names; a bundle that is refused, or a database that is away, changes nothing."""
+        async with self._loading:
+            try:
+                async with self._sessions() as db:
+                    ledger = await crud.newest_promotions(db, limit=LEDGER_DEPTH)
+                    reference = await crud.first_promotion(db)
+            except (SQLAlchemyError, OSError) as error:
+                logger.warning("the ledger cannot be read, the champion stays: %s", type(error).__name__)
+                return
+            self._champion = await self._first_that_loads(ledger) or self._champion
+            if reference is not None and self._reference is None:
+                self._reference = await self._load(reference, promotion=STAND_IN)
+
+    async def _first_that_loads(self, ledger: Sequence[Promotion]) -> Champion | None:
+        """The newest promotion whose bundle is accepted; while one is served, only newer ones are of interest."""
+        for promotion in ledger:
+            if self._champion is not None and promotion.bundle_id == self._champion.bundle_id:
+                return self._again(self._champion, promotion)
+            champion = await self._load(promotion, promotion=promotion.kind)
+            if champion is not None:
+                return champion
+        return None
+
+    def _again(self, champion: Champion, promotion: Promotion) -> Champion:
+        return Champion(champion.bundle, champion.forecaster, promotion.kind, promotion.decided_at)
+
+    async def _load(self, decision: Promotion, *, promotion: str) -> Champion | None:
+        folder: Path = self._settings.bundles / decision.bundle_id
+        try:
+            bundle = await asyncio.to_thread(load_bundle, folder)
+        except BundleRefusedError as error:
+            logger.warning("bundle %s stays out: %s", decision.bundle_id, error.reason)
+            return None
+        return Champion(bundle, BundleForecaster(bundle), promotion, decision.decided_at)
+
+    def _is_too_old(self, champion: Champion, now: datetime) -> bool:
+        return not champion.is_reference and champion.age(now) > timedelta(days=self._settings.model_hard_age_days)

@@ -1,0 +1,57 @@
+"""Rows of frozen forecasts and of the prediction log; the caller commits."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, exists, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.models.forecast import Forecast
+from app.models.prediction_log import PredictionLogRow
+
+
+async def find_forecast(db: AsyncSession, bundle_id: str, ticker: str, cutoff: date) -> Forecast | None:
+    """The one frozen forecast of a bundle for a ticker after a cutoff."""
+    return await db.scalar(
+        select(Forecast).where(Forecast.bundle_id == bundle_id, Forecast.ticker == ticker, Forecast.cutoff == cutoff)
+    )
+
+
+async def freeze_forecast(db: AsyncSession, values: Mapping[str, Any]) -> Forecast:
+    """Insert a forecast unless there is one already, and read the one that is there."""
+    key = (values["bundle_id"], values["ticker"], values["cutoff"])
+    await db.execute(
+        insert(Forecast)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=[Forecast.bundle_id, Forecast.ticker, Forecast.cutoff])
+    )
+    frozen = await find_forecast(db, *key)
+    if frozen is None:
+        raise LookupError(f"the forecast {key} was neither inserted nor found")
+    return frozen
+
+
+async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> Forecast | None:
+    """A forecast that was answered to this user."""
+    answered = exists().where(PredictionLogRow.forecast_id == Forecast.id, PredictionLogRow.user_id == user_id)
+    return await db.scalar(select(Forecast).where(Forecast.id == forecast_id, answered))
+
+
+async def list_predictions(
+    db: AsyncSession, user_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
+) -> Sequence[Row[PredictionLogRow, str, date, str, str]]:
+    """A user's logged requests with the forecast each was answered with, newest first."""
+    log = PredictionLogRow
+    page = (
+        select(log, Forecast.ticker, Forecast.cutoff, Forecast.kind, Forecast.bundle_id)
+        .outerjoin(Forecast, Forecast.id == log.forecast_id)
+        .where(log.user_id == user_id)
+        .order_by(log.answered_at.desc(), log.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        page = page.where(tuple_(log.answered_at, log.id) < before)
+    return (await db.execute(page)).all()

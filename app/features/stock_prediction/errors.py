@@ -1,0 +1,31 @@
+"""What can go wrong about forecasts over HTTP."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from app.core.problems import problem
+from data_pipeline.errors import ClosecastError
+
+
+@problem(HTTPStatus.NOT_FOUND, "forecast-not-found", example="no forecast 7c9e6679-… was answered to you")
+class ForecastNotFoundError(ClosecastError):
+    """No forecast of this id was ever answered to you: list yours at /predictions."""
+
+    def __init__(self, forecast_id: UUID) -> None:
+        super().__init__(f"no forecast {forecast_id} was answered to you")
+
+
+@problem(HTTPStatus.UNPROCESSABLE_ENTITY, "model-path-refused", example="`model_path` is refused: name no files")
+class ModelPathRefusedError(ClosecastError):
+    """A request cannot name a file to load: the champion answers, see /model/info."""
+
+    def __init__(self) -> None:
+        super().__init__("`model_path` is refused: no request names a file to load; the champion answers")
+
+
+@problem(HTTPStatus.BAD_REQUEST, "invalid-cursor", example="this cursor is none of ours")
+class InvalidCursorError(ClosecastError):
+    """A cursor is passed back exactly as the page before gave it: begin again without one."""
+
+    def __init__(self) -> None:
+        super().__init__("this cursor is none of ours: begin again without one")

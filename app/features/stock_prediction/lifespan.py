@@ -1,0 +1,55 @@
+"""What an API process holds to answer forecasts, opened and closed in order."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.core.database import bounded_connection_string, create_engine
+from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
+from app.features.market_data.windows import WindowDesk
+from app.features.registry.champion import ChampionHolder
+from app.features.stock_prediction.log_writer import PredictionLogWriter
+from app.features.stock_prediction.partitions import ensure_partitions
+from app.features.stock_prediction.service import ForecastDesk
+
+
+@asynccontextmanager
+async def forecasting(app: FastAPI) -> AsyncIterator[None]:
+    """Fill ``app.state.champions`` and ``app.state.forecast_desk``; needs its ``settings`` and ``session_factory``.
+
+    A database that is away does not stop the start: requests get 503 until it is back.
+    """
+    settings: Settings = app.state.settings
+    sessions: async_sessionmaker[AsyncSession] = app.state.session_factory
+    log_engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    log = PredictionLogWriter(
+        log_engine, queue_size=settings.log_queue_size, timeout_seconds=2 * settings.database_timeout_seconds
+    )
+    listener = NotificationListener(bounded_connection_string(settings))
+    champions = ChampionHolder(sessions, settings)
+    listener.on(CHAMPION_CHANNEL, champions.reload)
+    app.state.champions = champions
+    app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), log)
+    await _make_partitions(sessions)
+    await champions.reload()
+    listener.start()
+    log.start()
+    try:
+        yield
+    finally:
+        await listener.stop()
+        await log.stop()
+        await log_engine.dispose()
+
+
+async def _make_partitions(sessions: async_sessionmaker[AsyncSession]) -> None:
+    try:
+        async with sessions() as db:
+            await ensure_partitions(db, datetime.now(UTC))
+    except (SQLAlchemyError, OSError):
+        return  # the daily task makes them too, three months before they are needed

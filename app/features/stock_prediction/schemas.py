@@ -1,0 +1,127 @@
+"""What comes in about forecasts, and what goes out."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+
+from app.features.stock_prediction.errors import ModelPathRefusedError
+from data_pipeline.ticker import parse_ticker
+
+DISCLAIMER = (
+    "A statistical forecast, no investment advice. Prices are in listing currency on the stated price basis; "
+    "dividends and splits inside the horizon are not removed."
+)
+DEFAULT_DAYS_AHEAD = 5
+
+
+DaysAhead = Annotated[int, Field(ge=1, le=30)]
+
+
+class PredictRequest(BaseModel):
+    """The same question as ``GET /predict/{ticker}``."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"}]}
+    )
+
+    ticker: Annotated[str, AfterValidator(parse_ticker)]
+    days_ahead: DaysAhead = Field(
+        default=DEFAULT_DAYS_AHEAD, validation_alias=AliasChoices("days_ahead", "horizon"), description="Steps shown."
+    )
+    as_of: date | None = Field(default=None, description="Forecast as if made after this day's close.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_files(cls, body: Any) -> Any:
+        if isinstance(body, dict) and "model_path" in body:
+            raise ModelPathRefusedError
+        return body
+
+
+class Part(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ServedBundle(Part):
+    """What made the forecast."""
+
+    id: str
+    kind: Literal["network", "reference"]
+    promotion: str = Field(description="Why it is champion: reference, gate, forced, rollback or stand_in.")
+    age: int = Field(description="Days since the bundle was made.")
+    past_max_age: bool = Field(description="Older than a bundle should be.")
+
+
+class NamedDataVersion(Part):
+    """The state of the stored bars that the forecast was made from."""
+
+    table_id: str
+    version: int
+    content_sha256: str
+
+
+class DataRead(Part):
+    """What the forecast was made from."""
+
+    source: str
+    version: NamedDataVersion
+    as_of: date | None = Field(description="The day asked for; null: the newest bars.")
+    stale: bool = Field(description="A newer bar exists, or (files, sample) none will come by itself.")
+    repaired_bars: int = Field(description="Bars of the window that the checks dropped or flagged.")
+
+
+class StepRead(Part):
+    """One coming close; quantiles are prices, by level."""
+
+    step: int
+    target_trading_day: date
+    known_at: datetime = Field(description="When this close is final.")
+    naive: float = Field(description="The naive forecast: the anchor.")
+    median: float
+    quantiles: dict[str, float]
+    log_return: dict[str, float] = Field(description="The same quantiles as log returns from the cutoff's close.")
+    probability_up: float
+
+
+class SkillRead(Part):
+    """How the bundle did at one horizon, beside the naive forecast."""
+
+    label: Literal["better", "not_distinguishable_from_naive", "worse", "not_yet_measured"]
+    source: Literal["live", "backtest", "none"]
+    n: int
+    relative_mae: float | None
+    pinball_skill: float | None
+    interval: tuple[float, float] | None
+
+
+class ForecastRead(Part):
+    """A frozen forecast: it was stored before it was answered and never changes."""
+
+    forecast_id: UUID
+    kind: Literal["live", "hindcast"]
+    ticker: str
+    exchange: str
+    currency: str
+    cutoff: date = Field(description="Last trading day that the forecaster saw.")
+    anchor: float = Field(description="Close at the cutoff; every price is this times exp(log return).")
+    price_basis: str
+    made_at: datetime
+    bundle: ServedBundle
+    data: DataRead
+    steps: list[StepRead]
+    skill: dict[str, SkillRead] = Field(
+        description="By horizon, for the horizons shown that the bundle has a head for; steps between have no figures."
+    )
+    drift_warning: bool | None = Field(description="null: not measured.")
+    drift_details: dict[str, Any] | None
+    market_inputs: Literal["used", "missing", "not_used"]
+    latency_ms: float
+    disclaimer: str = DISCLAIMER
+    predicted_price: float = Field(description="Median of step 1.")
+    model_version: str = Field(description="Id of the bundle.")
+    predictions: list[float] = Field(description="Medians of the steps shown.")
+    generated_at: datetime = Field(description="Same as made_at.")
