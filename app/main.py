@@ -2,38 +2,108 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from app.config import Settings
-from app.core.database import create_engine, session_factory
+from app.core.body_limit import BodyLimitMiddleware
+from app.core.database import connection_string, create_engine, session_factory
+from app.core.docs import install_docs
 from app.core.error_handlers import install_error_handlers
+from app.core.migrations import newest_revision
+from app.core.monitoring.logging import configure_logging
+from app.core.monitoring.metrics import instrument
+from app.core.monitoring.requests import RequestMiddleware
+from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
+from app.core.openapi import install_openapi
+from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
 from app.core.security import tokens_from
+from app.features.stock_prediction.lifespan import forecasting
+from app.features.stock_prediction.router import router as stock_prediction_router
+from app.features.auth.router import router as auth_router
+from app.features.auth.service import SignIns
+from app.features.monitoring.router import metrics_router
+from app.features.monitoring.router import router as monitoring_router
+from app.features.registry.champion import ChampionHolder
+from app.features.users.router import router as users_router
 
-
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What a worker holds while it lives: connections, the champion, the writer of the log."""
-    engine = create_engine(app.state.settings)
-    app.state.session_factory = session_factory(engine)
-    try:
-        yield
-    finally:
-        await engine.dispose()
+DESCRIPTION = (
+    "Honest forecasts of the next closes of a stock: an LSTM beside the naive forecast, frozen before the outcome and "
+    "scored after it. No investment advice."
+)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application of one worker.
+    """The application of one worker; nothing is opened until it starts.
 
     Raises
     ------
     StartRefusedError : it must not start like this; the message is one line.
     """
     settings = settings or Settings()
-    app = FastAPI(title="Closecast", lifespan=lifespan, redirect_slashes=False, docs_url=None, redoc_url=None)
-    app.state.settings = settings
-    app.state.tokens = tokens_from(settings)
+    tokens = tokens_from(settings)
+    configure_logging(settings.log_level)
+    app = FastAPI(
+        title="Closecast",
+        description=DESCRIPTION,
+        version=version("closecast"),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        redirect_slashes=False,  # both spellings are served as they are
+        docs_url=None,  # ours need no other host
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.settings, app.state.tokens = settings, tokens
+    _include_routers(app, settings)
+    install_openapi(app)
     install_error_handlers(app)
-    app.add_middleware(CanonicalPathMiddleware)
+    app.include_router(stock_prediction_router)
+    _add_middleware(app, settings)
     return app
+
+
+def operation_id(route: APIRoute) -> str:
+    """The endpoint's own name: stable as long as nobody renames the function."""
+    return route.name
+
+
+def _include_routers(app: FastAPI, settings: Settings) -> None:
+    for router in (monitoring_router, auth_router, users_router):
+        app.include_router(router)
+    if settings.metrics_enabled:
+        app.include_router(metrics_router)
+    install_docs(app)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the first to see a request."""
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
+    instrument(app)
+    app.add_middleware(RequestMiddleware, log_requests=settings.log_requests)
+    app.add_middleware(CanonicalPathMiddleware)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What a worker holds while it lives: connections, the champion, threads that hash passwords."""
+    settings: Settings = app.state.settings
+    engine = create_engine(settings)
+    app.state.session_factory = sessions = session_factory(engine)
+    app.state.wanted_revision = newest_revision()
+    app.state.passwords = passwords = PasswordHasher(settings.password_threads)
+    app.state.sign_ins = SignIns(app.state.tokens, passwords, settings)
+    app.state.champions = champions = ChampionHolder(sessions, settings)
+    app.state.notifications = notifications = NotificationListener(connection_string(settings))
+    notifications.on(CHAMPION_CHANNEL, champions.reload)
+    await champions.reload()
+    notifications.start()
+    try:
+        yield
+    finally:
+        await notifications.stop()
+        passwords.close()
+        await engine.dispose()

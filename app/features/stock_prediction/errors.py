@@ -22,10 +22,3 @@ class ModelPathRefusedError(ClosecastError):
     def __init__(self) -> None:
         super().__init__("`model_path` is refused: no request names a file to load; the champion answers")
 
-
-@problem(HTTPStatus.BAD_REQUEST, "invalid-cursor", example="this cursor is none of ours")
-class InvalidCursorError(ClosecastError):
-    """A cursor is passed back exactly as the page before gave it: begin again without one."""
-
-    def __init__(self) -> None:
-        super().__init__("this cursor is none of ours: begin again without one")
