@@ -9,25 +9,23 @@ from fastapi.routing import APIRoute
 
 from app.config import Settings
 from app.core.body_limit import BodyLimitMiddleware
-from app.core.database import connection_string, create_engine, session_factory
+from app.core.database import create_engine, session_factory
 from app.core.docs import install_docs
 from app.core.error_handlers import install_error_handlers
 from app.core.migrations import newest_revision
 from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
 from app.core.monitoring.requests import RequestMiddleware
-from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
 from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
 from app.core.security import tokens_from
-from app.features.stock_prediction.lifespan import forecasting
-from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
 from app.features.monitoring.router import metrics_router
 from app.features.monitoring.router import router as monitoring_router
-from app.features.registry.champion import ChampionHolder
+from app.features.stock_prediction.lifespan import forecasting
+from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.users.router import router as users_router
 
 DESCRIPTION = (
@@ -61,7 +59,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _include_routers(app, settings)
     install_openapi(app)
     install_error_handlers(app)
-    app.include_router(stock_prediction_router)
     _add_middleware(app, settings)
     return app
 
@@ -72,7 +69,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _include_routers(app: FastAPI, settings: Settings) -> None:
-    for router in (monitoring_router, auth_router, users_router):
+    for router in (monitoring_router, auth_router, users_router, stock_prediction_router):
         app.include_router(router)
     if settings.metrics_enabled:
         app.include_router(metrics_router)
@@ -92,18 +89,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """What a worker holds while it lives: connections, the champion, threads that hash passwords."""
     settings: Settings = app.state.settings
     engine = create_engine(settings)
-    app.state.session_factory = sessions = session_factory(engine)
+    app.state.session_factory = session_factory(engine)
     app.state.wanted_revision = newest_revision()
     app.state.passwords = passwords = PasswordHasher(settings.password_threads)
     app.state.sign_ins = SignIns(app.state.tokens, passwords, settings)
-    app.state.champions = champions = ChampionHolder(sessions, settings)
-    app.state.notifications = notifications = NotificationListener(connection_string(settings))
-    notifications.on(CHAMPION_CHANNEL, champions.reload)
-    await champions.reload()
-    notifications.start()
     try:
-        yield
+        async with forecasting(app):
+            yield
     finally:
-        await notifications.stop()
         passwords.close()
         await engine.dispose()

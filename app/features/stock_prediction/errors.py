@@ -21,4 +21,3 @@ class ModelPathRefusedError(ClosecastError):
 
     def __init__(self) -> None:
         super().__init__("`model_path` is refused: no request names a file to load; the champion answers")
-

@@ -20,7 +20,7 @@ from app.features.stock_prediction.service import ForecastDesk
 
 @asynccontextmanager
 async def forecasting(app: FastAPI) -> AsyncIterator[None]:
-    """Fill ``app.state.champions`` and ``app.state.forecast_desk``; needs its ``settings`` and ``session_factory``.
+    """Fill ``champions``, ``notifications`` and ``forecast_desk`` of ``app.state``; needs its settings and sessions.
 
     A database that is away does not stop the start: requests get 503 until it is back.
     """
@@ -30,10 +30,9 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     log = PredictionLogWriter(
         log_engine, queue_size=settings.log_queue_size, timeout_seconds=2 * settings.database_timeout_seconds
     )
-    listener = NotificationListener(bounded_connection_string(settings))
-    champions = ChampionHolder(sessions, settings)
+    app.state.notifications = listener = NotificationListener(bounded_connection_string(settings))
+    app.state.champions = champions = ChampionHolder(sessions, settings)
     listener.on(CHAMPION_CHANNEL, champions.reload)
-    app.state.champions = champions
     app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), log)
     await _make_partitions(sessions)
     await champions.reload()

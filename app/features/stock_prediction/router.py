@@ -24,7 +24,7 @@ Desk = Annotated[ForecastDesk, Depends(forecast_desk)]
 
 
 # `:path` lets a slash reach the check of the ticker, which says what is wrong, instead of "no such route".
-@router.get("/predict/{ticker:path}", operation_id="predict")
+@router.get("/predict/{ticker:path}")
 async def predict(
     request: Request,
     db: DbSession,
@@ -46,7 +46,7 @@ async def predict(
     return await desk.answer(db, question)
 
 
-@router.post("/predict", operation_id="predict_from_body")
+@router.post("/predict")
 async def predict_from_body(
     request: Request, db: DbSession, desk: Desk, user: PredictUser, body: PredictRequest
 ) -> ForecastRead:
