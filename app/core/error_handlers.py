@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from structlog.typing import FilteringBoundLogger
 
 import app.core.inner_problems  # noqa: F401 (registers the inner packages' errors)
 from app.core.problems import (
@@ -24,7 +25,7 @@ from data_pipeline.errors import ClosecastError
 
 NAME_LIMIT = 100  # a name inside a location may be the client's own text: repeated, but not without bound
 
-log = structlog.stdlib.get_logger(__name__)
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 def install_error_handlers(app: FastAPI) -> None:

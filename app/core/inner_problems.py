@@ -4,7 +4,9 @@ from http import HTTPStatus
 
 from app.core.problems import problem
 from data_pipeline import errors
+from data_pipeline.processing.lstm_preprocessor import UnusableBarsError
 from data_pipeline.sources import base
+from data_pipeline.ticker import MalformedTickerError
 from ml_lifecycle.export import errors as export_errors
 
 
@@ -31,12 +33,15 @@ def register_inner_problems() -> None:
         (base.CircuitOpenError, unavailable, "price-source-paused", "AAPL from yfinance: paused after failures"),
         (export_errors.BundleRefusedError, unprocessable, "bundle-refused", "bundle refused: a digest differs"),
         (export_errors.ExportError, failure, "export-failed", "the checkpoint could not become a bundle"),
-        (
-            export_errors.NonFiniteForecastError,
-            unprocessable,
-            "unusable-bars",
-            "AAPL: a price in the window is missing",
-        ),
+        (export_errors.InferenceError, failure, "inference-failed", "the served network could not be run"),
+        (UnusableBarsError, unprocessable, "unusable-bars", "AAPL: a price in the window is 0"),
+        (MalformedTickerError, unprocessable, "malformed-ticker", "'../x' is no ticker: PETR4.SA and BRK-B are"),
+        (errors.UnknownCalendarError, unprocessable, "unknown-exchange", "no trading calendar is called 'XXXX'"),
+        (errors.NothingStoredError, missing, "nothing-stored", "no bars of AAPL are stored"),
+        (errors.UnknownDataVersionError, missing, "unknown-data-version", "data version 7 cannot be read"),
+        (errors.StoreConflictError, unavailable, "store-conflict", "AAPL: other runs kept changing the same bars"),
+        (errors.StoreUnavailableError, unavailable, "store-unavailable", "the store of bars does not answer"),
+        (base.UnusableFileError, failure, "unusable-file", "a file of bars is unreadable; it was logged"),
     ):
         problem(status, slug, example=example)(error_class)
 

@@ -93,6 +93,12 @@ METHOD_NOT_ALLOWED = Problem(
     "The route exists, the method does not: `Allow` lists those that do.",
     "use one of the methods in Allow",
 )
+METHOD_UNKNOWN = Problem(
+    HTTPStatus.NOT_IMPLEMENTED,
+    "method-unknown",
+    "HTTP has no such method as far as this service knows.",
+    "HTTP has no such method as far as this service knows",
+)
 MALFORMED_BODY = Problem(
     HTTPStatus.BAD_REQUEST,
     "malformed-request",
@@ -108,7 +114,15 @@ BODY_TOO_LARGE = Problem(
 # What needs no error class of ours: the framework, or a middleware, finds it.
 FOUND_ON_THE_WAY_IN: dict[int, Problem] = {
     kind.status: kind
-    for kind in (MALFORMED_BODY, NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE, INVALID_REQUEST, INTERNAL)
+    for kind in (
+        MALFORMED_BODY,
+        NOT_FOUND,
+        METHOD_NOT_ALLOWED,
+        METHOD_UNKNOWN,
+        BODY_TOO_LARGE,
+        INVALID_REQUEST,
+        INTERNAL,
+    )
 }
 
 

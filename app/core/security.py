@@ -4,7 +4,6 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -21,21 +20,13 @@ from app.config import KNOWN_DEFAULT_SECRETS, MINIMUM_SECRET_LENGTH, Settings
 from app.core.database import DbSession
 from app.core.problems import problem
 from app.models.token import SignIn
-from app.models.user import User
+from app.models.user import Scope, User
 from data_pipeline.errors import ClosecastError
 
 ALGORITHM = "HS256"  # the only one, on both sides: a token does not choose how it is checked
 LONGEST_TOKEN = 1_024  # ours have about 500 characters; nothing longer is parsed
 FEWEST_CHARACTERS = 8  # distinct ones: 32 random hexadecimal digits practically never have fewer
 REQUIRED_CLAIMS = ("aud", "iat", "exp", "nbf", "iss", "sub", "jti")
-
-
-class Scope(StrEnum):
-    """What an account may do."""
-
-    PREDICT = "predict"
-    TRAIN = "train"
-    ADMIN = "admin"
 
 
 class StartRefusedError(ClosecastError):

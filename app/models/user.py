@@ -1,12 +1,21 @@
 """People who may ask."""
 
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID, uuid4
 
 from sqlalchemy import ARRAY, DateTime, Index, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
+
+
+class Scope(StrEnum):
+    """What an account may do."""
+
+    PREDICT = "predict"
+    TRAIN = "train"
+    ADMIN = "admin"
 
 
 class User(Base):
@@ -35,4 +44,4 @@ class User(Base):
     @property
     def is_admin(self) -> bool:
         """Whether this account may administer others."""
-        return "admin" in self.scopes
+        return Scope.ADMIN in self.scopes

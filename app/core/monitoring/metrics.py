@@ -1,0 +1,86 @@
+"""What Prometheus is told. Every label has a fixed, small set of values, so the number of series is bounded."""
+
+import os
+from enum import StrEnum
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_fastapi_instrumentator import Instrumentator
+from prometheus_fastapi_instrumentator.metrics import default
+
+from app.core.problems import problem_of
+from data_pipeline.errors import ClosecastError
+from data_pipeline.sources.base import PriceSourceError
+
+DAY_SECONDS = 86_400
+# A warm forecast takes a few milliseconds, an unseen ticker up to eight seconds: both must be told apart.
+LATENCY_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LATENCY_BY_ROUTE_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10)  # once per route and method, so fewer
+INFERENCE_SECONDS = (0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5)
+DATA_AGE_SECONDS = tuple(days * DAY_SECONDS for days in (0.5, 1, 2, 3, 4, 5, 7, 10, 30, 365))
+
+
+class ForecastOutcome(StrEnum):
+    """How one asking for a forecast ended."""
+
+    COMPUTED = "computed"  # the first answer for this bundle, ticker and cutoff: inferred and frozen
+    REPEATED = "repeated"  # frozen before: read
+    UNKNOWN = "unknown"  # no such ticker, or none with prices
+    REFUSED = "refused"  # the request, or the history, does not allow a forecast
+    UNAVAILABLE = "unavailable"  # a source or the database did not answer in time
+    FAILED = "failed"  # on our side
+
+
+OUTCOME_OF_STATUS = {
+    HTTPStatus.NOT_FOUND: ForecastOutcome.UNKNOWN,
+    HTTPStatus.UNPROCESSABLE_ENTITY: ForecastOutcome.REFUSED,
+    HTTPStatus.TOO_MANY_REQUESTS: ForecastOutcome.REFUSED,
+    HTTPStatus.SERVICE_UNAVAILABLE: ForecastOutcome.UNAVAILABLE,
+}
+
+forecasts_total = Counter("closecast_forecasts_total", "Forecasts asked for, by how that ended.", ["outcome"])
+inference_seconds = Histogram(
+    "closecast_inference_seconds", "From the serving window to quantiles, database left out.", buckets=INFERENCE_SECONDS
+)
+data_age_seconds = Histogram(
+    "closecast_data_age_seconds",
+    "Age of the newest bar behind each answered forecast, from its day's beginning.",
+    buckets=DATA_AGE_SECONDS,
+)
+source_errors_total = Counter("closecast_source_errors_total", "Failed askings of a price source, by cause.", ["cause"])
+champion_age_seconds = Gauge(
+    "closecast_champion_age_seconds", "Time since the served bundle was made.", multiprocess_mode="livemostrecent"
+)
+
+for outcome in ForecastOutcome:
+    forecasts_total.labels(outcome)  # a series that is there from the start can be alerted on
+_count_request = default(latency_highr_buckets=LATENCY_SECONDS, latency_lowr_buckets=LATENCY_BY_ROUTE_SECONDS)
+
+
+def instrument(app: FastAPI) -> None:
+    """Count and time every request by its route's template; unknown paths are one series."""
+    instrumentator = Instrumentator(should_group_status_codes=False)
+    if _count_request is not None:
+        instrumentator.add(_count_request)
+    instrumentator.instrument(app)
+
+
+def outcome_of(error: ClosecastError) -> ForecastOutcome:
+    """The outcome that an error is counted as."""
+    return OUTCOME_OF_STATUS.get(problem_of(error).status, ForecastOutcome.FAILED)
+
+
+def count_source_error(error: PriceSourceError) -> None:
+    """Count one failed asking; ``cause`` is its class's."""
+    source_errors_total.labels(error.cause).inc()
+
+
+def exposition() -> bytes:
+    """Everything, in Prometheus' text format: of all processes where they share ``PROMETHEUS_MULTIPROC_DIR``."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+    return generate_latest(registry)

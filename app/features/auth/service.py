@@ -1,0 +1,148 @@
+"""Signing in, staying signed in, signing out."""
+
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.typing import FilteringBoundLogger
+
+from app.config import Settings
+from app.core.passwords import PasswordHasher
+from app.core.security import InvalidTokenError, TokenClaims, Tokens, now_utc
+from app.features.auth import crud
+from app.features.auth.errors import AccountDisabledError, InvalidCredentialsError, RefreshTokenReusedError
+from app.models.token import RefreshToken, SignIn
+from app.schemas.token import TokenRead
+
+log: FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Client:
+    """Where a request came from, as far as it tells one program on one machine from another."""
+
+    address: str
+    user_agent: str
+
+
+class SignIns:
+    """The use cases, with what they share: keys, hashing, lifetimes."""
+
+    def __init__(self, tokens: Tokens, passwords: PasswordHasher, settings: Settings) -> None:
+        self._tokens, self._passwords = tokens, passwords
+        self._access_lifetime = timedelta(minutes=settings.access_token_minutes)
+        self._refresh_lifetime = timedelta(days=settings.refresh_token_days)
+        self._grace = timedelta(seconds=settings.refresh_grace_seconds)
+
+    async def sign_in(self, db: AsyncSession, *, email: str, password: str) -> TokenRead:
+        """Exchange a password for tokens. Unknown accounts take as long as wrong passwords, and answer the same.
+
+        Raises
+        ------
+        InvalidCredentialsError, AccountDisabledError, HashingBusyError
+        """
+        known = await crud.find_credentials(db, email)
+        await db.rollback()  # hashing takes long: a flood of sign-ins must not hold the pool's connections
+        if not await self._passwords.verify(password, known.password_hash if known else None) or known is None:
+            raise InvalidCredentialsError
+        if known.disabled:
+            raise AccountDisabledError
+        if not await crud.hold_credentials(db, known):
+            raise InvalidCredentialsError  # the password was changed while this one was being checked
+        sign_in = await crud.add_sign_in(db, known.user_id)
+        head = await self._add_head(db, sign_in)
+        await db.commit()
+        return self._token_pair(known.user_id, head, known.scopes)
+
+    async def refresh(self, db: AsyncSession, refresh_token: str, client: Client) -> TokenRead:
+        """Exchange a refresh token for the next pair. Each works once; a retry of the same client gets the same again.
+
+        Raises
+        ------
+        InvalidTokenError, ExpiredTokenError
+        RefreshTokenReusedError : somebody else used it, or too long ago; the whole sign-in is revoked.
+        """
+        claims = self._tokens.verify(refresh_token, "refresh")
+        sign_in, scopes = await self._open_sign_in(db, claims)
+        token = await crud.find_refresh_token(db, claims.jti, sign_in_id=sign_in.id)
+        if token is None:
+            raise InvalidTokenError
+        head = await self._next_head(db, sign_in, token, self._digest(sign_in.id, client))
+        if head is None:
+            await self._revoke_stolen(db, sign_in)
+            raise RefreshTokenReusedError
+        await db.commit()
+        return self._token_pair(sign_in.user_id, head, scopes)
+
+    async def sign_out(self, db: AsyncSession, refresh_token: str) -> None:
+        """Stop every token of the sign-in that ``refresh_token`` belongs to.
+
+        A token that is good for nothing any more is no error: what the caller wants is so already (RFC 7009).
+        """
+        try:
+            claims = self._tokens.verify(refresh_token, "refresh")
+            sign_in, _ = await self._open_sign_in(db, claims)
+        except InvalidTokenError:
+            return
+        sign_in.revoked_at = now_utc()
+        await db.commit()
+
+    async def _open_sign_in(self, db: AsyncSession, claims: TokenClaims) -> tuple[SignIn, tuple[str, ...]]:
+        """The sign-in behind a verified token, locked, and what its account may do."""
+        found = await crud.find_sign_in(db, claims.sid)
+        if found is None:
+            raise InvalidTokenError
+        sign_in, user = found
+        if sign_in.revoked_at is not None or user.disabled_at is not None or user.id != claims.sub:
+            raise InvalidTokenError
+        return sign_in, tuple(user.scopes)
+
+    async def _next_head(
+        self, db: AsyncSession, sign_in: SignIn, token: RefreshToken, client_digest: bytes
+    ) -> RefreshToken | None:
+        """The token that follows ``token``; None where asking for it is theft."""
+        if token.used_at is None:
+            head = await self._add_head(db, sign_in)
+            token.used_at, token.client_digest, token.successor_id = now_utc(), client_digest, head.id
+            return head
+        in_time = now_utc() - token.used_at <= self._grace
+        same_client = hmac.compare_digest(token.client_digest or b"", client_digest)
+        if not (in_time and same_client) or token.successor_id is None:
+            return None
+        head_again = await crud.find_refresh_token(db, token.successor_id, sign_in_id=sign_in.id)
+        return head_again if head_again is not None and head_again.used_at is None else None
+
+    async def _add_head(self, db: AsyncSession, sign_in: SignIn) -> RefreshToken:
+        issued_at = now_utc()
+        return await crud.add_refresh_token(
+            db, sign_in.id, issued_at=issued_at, expires_at=issued_at + self._refresh_lifetime
+        )
+
+    async def _revoke_stolen(self, db: AsyncSession, sign_in: SignIn) -> None:
+        sign_in.revoked_at = now_utc()
+        await db.commit()
+        log.warning("refresh reused, sign-in revoked", user_id=str(sign_in.user_id), sign_in_id=str(sign_in.id))
+
+    def _digest(self, sign_in_id: UUID, client: Client) -> bytes:
+        return self._tokens.digest(f"{sign_in_id}\n{client.address}\n{client.user_agent}")
+
+    def _token_pair(self, user_id: UUID, head: RefreshToken, scopes: tuple[str, ...]) -> TokenRead:
+        """Signed tokens of one head; the refresh token is the same however often it is asked for."""
+        return TokenRead(
+            access_token=self._tokens.sign(
+                "access", user_id=user_id, sign_in_id=head.sign_in_id, lifetime=self._access_lifetime
+            ),
+            expires_in=int(self._access_lifetime.total_seconds()),
+            refresh_token=self._tokens.sign(
+                "refresh",
+                user_id=user_id,
+                sign_in_id=head.sign_in_id,
+                token_id=head.id,
+                issued_at=head.issued_at,
+                lifetime=head.expires_at - head.issued_at,
+            ),
+            scope=" ".join(scopes),
+        )

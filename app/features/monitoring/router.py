@@ -1,0 +1,116 @@
+"""What the service says about itself."""
+
+from datetime import timedelta
+from html import escape
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from app.core.monitoring import metrics
+from app.core.openapi import problem_responses
+from app.core.problems import problem_by_slug
+from app.core.security import now_utc
+from app.features.monitoring.schemas import About, Alive, Health, ProblemExplanation, Ready
+from app.features.monitoring.service import NotReadyError, check_readiness
+from app.features.registry.errors import NoChampionError
+
+router = APIRouter(tags=["service"])
+metrics_router = APIRouter(tags=["service"])
+
+FRONT_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+</head>
+<body>
+<h1>{title} {version}</h1>
+<p>{description}</p>
+<ul>
+<li><a href="/docs">Try it out</a></li>
+<li><a href="/redoc">Read the reference</a></li>
+<li><a href="/openapi.json">OpenAPI document</a></li>
+</ul>
+</body>
+</html>
+"""
+
+
+@router.get("/", response_model=About, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
+async def about(request: Request) -> Response | About:
+    """What this is: JSON, or a page for browsers, by `Accept`."""
+    shown = About(title=request.app.title, description=request.app.description, version=request.app.version)
+    if "text/html" not in request.headers.get("accept", ""):
+        return shown
+    return HTMLResponse(FRONT_PAGE.format(**{name: escape(text) for name, text in shown}), headers={"Vary": "Accept"})
+
+
+@router.get("/livez")
+async def livez() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@router.get("/readyz", responses=problem_responses(NotReadyError))
+async def readyz(request: Request) -> Ready:
+    """Forecasts can be answered: the database is there, its tables are the right ones, a champion is loaded."""
+    return Ready(checks=await _readiness(request))
+
+
+@router.get("/health")
+async def health(request: Request) -> Health:
+    """Always 200: `degraded` where /readyz would say no."""
+    try:
+        await _readiness(request)
+    except NotReadyError:
+        return Health(status="degraded", version=request.app.version, timestamp=now_utc())
+    return Health(status="ok", version=request.app.version, timestamp=now_utc())
+
+
+@router.get(
+    "/problems/{slug}", responses={HTTPStatus.NOT_FOUND: {"description": "No problem of this service has this name."}}
+)
+async def explain_problem(
+    slug: Annotated[str, Path(max_length=64, examples=["expired-token"])],
+) -> ProblemExplanation:
+    """What a problem document's `type` points to."""
+    kind = problem_by_slug(slug)
+    if kind is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return ProblemExplanation(
+        type=f"/problems/{kind.slug}",
+        title=kind.title,
+        status=kind.status,
+        explanation=kind.explanation,
+        example=kind.example,
+    )
+
+
+@metrics_router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": "http_requests_total 1.0"}}}},
+)
+async def prometheus(request: Request) -> Response:
+    """What Prometheus scrapes: of all worker processes together."""
+    _tell_champion_age(request)
+    return Response(metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def _readiness(request: Request) -> dict[str, str]:
+    state = request.app.state
+    return await check_readiness(state.session_factory, state.champions, wanted_revision=state.wanted_revision)
+
+
+def _tell_champion_age(request: Request) -> None:
+    """An age is true only at the moment it is asked for."""
+    try:
+        age: timedelta = request.app.state.champions.serving(now_utc()).age(now_utc())
+    except NoChampionError:
+        return
+    metrics.champion_age_seconds.set(age.total_seconds())

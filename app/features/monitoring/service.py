@@ -1,0 +1,67 @@
+"""Whether this process can do its work."""
+
+from http import HTTPStatus
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.core.migrations import current_revision
+from app.core.problems import problem
+from app.core.security import now_utc
+from app.features.registry.champion import ChampionHolder
+from app.features.registry.errors import NoChampionError
+from data_pipeline.errors import ClosecastError
+
+OK = "ok"
+NOT_ASKED = "not asked, the database is away"
+
+
+@problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "not-ready",
+    example="not ready: database",
+    members=("checks",),
+)
+class NotReadyError(ClosecastError):
+    """The service cannot answer forecasts just now: `checks` says what is missing; repeat shortly."""
+
+    retry_after_seconds = 2.0
+
+    def __init__(self, checks: dict[str, str]) -> None:
+        super().__init__(f"not ready: {', '.join(name for name, state in checks.items() if state != OK)}")
+        self.checks = checks
+
+
+async def check_readiness(
+    sessions: async_sessionmaker[AsyncSession], champions: ChampionHolder, *, wanted_revision: str
+) -> dict[str, str]:
+    """Each thing that a forecast needs, all ``ok``.
+
+    Raises
+    ------
+    NotReadyError : something is not.
+    """
+    checks = await _check_database(sessions, wanted_revision)
+    checks["champion"] = _check_champion(champions)
+    if any(state != OK for state in checks.values()):
+        raise NotReadyError(checks)
+    return checks
+
+
+async def _check_database(sessions: async_sessionmaker[AsyncSession], wanted_revision: str) -> dict[str, str]:
+    try:
+        async with sessions() as db:
+            connection = await db.connection()
+            revision = await connection.run_sync(current_revision)
+    except (SQLAlchemyError, OSError) as error:
+        return {"database": f"away: {type(error).__name__}", "migrations": NOT_ASKED}
+    migrations = OK if revision == wanted_revision else f"at {revision or 'none'}, {wanted_revision} is needed"
+    return {"database": OK, "migrations": migrations}
+
+
+def _check_champion(champions: ChampionHolder) -> str:
+    try:
+        champions.serving(now_utc())
+    except NoChampionError as error:
+        return str(error)
+    return OK

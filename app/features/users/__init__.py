@@ -1,0 +1,1 @@
+"""Accounts: made, read, changed, deleted."""

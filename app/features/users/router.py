@@ -1,0 +1,74 @@
+"""Accounts over HTTP."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+
+from app.core.database import DbSession
+from app.core.openapi import problem_responses
+from app.core.paging import InvalidCursorError
+from app.core.passwords import HashingBusyError, PasswordHasher
+from app.core.security import AdminUser, CurrentUser
+from app.features.users import service
+from app.features.users.errors import OwnAccountError, UserNotFoundError, WeakPasswordError, WrongPasswordError
+from app.features.users.schemas import PasswordChange, UserPatch
+from app.models.user import User
+from app.schemas.page import Page
+from app.schemas.user import UserRead
+
+LONGEST_CURSOR = 200
+
+router = APIRouter(prefix="/users", tags=["accounts"])
+
+
+@router.get("/me", response_model=UserRead)
+async def read_me(user: CurrentUser, db: DbSession) -> User:
+    """Your own account."""
+    return await service.read_user(db, user.user_id)
+
+
+@router.post(
+    "/me/password",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=problem_responses(WrongPasswordError, WeakPasswordError, HashingBusyError),
+)
+async def change_password(body: PasswordChange, request: Request, user: CurrentUser, db: DbSession) -> None:
+    """Replace your password; every sign-in ends, this one too, so sign in again afterwards."""
+    passwords: PasswordHasher = request.app.state.passwords
+    await service.change_password(
+        db,
+        passwords,
+        user_id=user.user_id,
+        current=body.current_password.get_secret_value(),
+        new=body.new_password.get_secret_value(),
+    )
+
+
+@router.delete("/me", status_code=HTTPStatus.NO_CONTENT)
+async def delete_me(user: CurrentUser, db: DbSession) -> None:
+    """Delete your account for good; what was answered to you stays, without your name."""
+    await service.delete_user(db, user.user_id)
+
+
+@router.get("", responses=problem_responses(InvalidCursorError))
+async def list_users(
+    _admin: AdminUser,
+    db: DbSession,
+    cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR, description="From `next_cursor`.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[UserRead]:
+    """All accounts, oldest first."""
+    return await service.list_users(db, cursor=cursor, limit=limit)
+
+
+@router.patch("/{user_id}", response_model=UserRead, responses=problem_responses(UserNotFoundError, OwnAccountError))
+async def patch_user(
+    user_id: Annotated[UUID, Path(examples=["0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11"])],
+    body: UserPatch,
+    admin: AdminUser,
+    db: DbSession,
+) -> User:
+    """Change what an account may do, or disable it; both work from its next request on."""
+    return await service.patch_user(db, admin, user_id, body)

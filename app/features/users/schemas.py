@@ -1,0 +1,29 @@
+"""What the routes about accounts take."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.models.user import Scope
+from app.schemas.user import KnownPassword, NewPassword
+
+
+class PasswordChange(BaseModel):
+    """The password that is, and the one that shall be."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"current_password": "seven green herons wade", "new_password": "eleven quiet tides return"}
+        },
+    )
+
+    current_password: KnownPassword
+    new_password: NewPassword
+
+
+class UserPatch(BaseModel):
+    """What an administrator changes; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"scopes": ["predict", "train"]}})
+
+    scopes: set[Scope] | None = Field(default=None, description="All that the account may do from now on.")
+    disabled: bool | None = Field(default=None, description="True: sign-ins and tokens of the account stop at once.")

@@ -1,0 +1,120 @@
+"""What can be done with accounts."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.paging import decode_cursor, encode_cursor
+from app.core.passwords import PasswordHasher
+from app.core.security import Principal, now_utc
+from app.features.users import crud
+from app.features.users.errors import EmailTakenError, OwnAccountError, UserNotFoundError, WrongPasswordError
+from app.features.users.password_policy import refuse_weak_password
+from app.features.users.schemas import UserPatch
+from app.models.user import Scope, User
+from app.schemas.page import Page
+from app.schemas.user import UserRead
+
+
+async def create_user(
+    db: AsyncSession, passwords: PasswordHasher, *, email: str, password: str, admin: bool = False
+) -> User:
+    """Make an account and commit it.
+
+    Raises
+    ------
+    EmailTakenError, WeakPasswordError
+    """
+    refuse_weak_password(password, email=email)
+    scopes = list(Scope) if admin else [Scope.PREDICT]
+    password_hash = await passwords.hash(password)
+    user = await crud.add_user(db, email=email, password_hash=password_hash, scopes=[str(scope) for scope in scopes])
+    if user is None:
+        raise EmailTakenError
+    await db.commit()
+    return user
+
+
+async def read_user(db: AsyncSession, user_id: UUID) -> User:
+    """One account.
+
+    Raises
+    ------
+    UserNotFoundError
+    """
+    user = await crud.find_user(db, user_id)
+    if user is None:
+        raise UserNotFoundError
+    return user
+
+
+async def list_users(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[UserRead]:
+    """One page of all accounts, oldest first.
+
+    Raises
+    ------
+    InvalidCursorError
+    """
+    after = decode_cursor(cursor) if cursor is not None else None
+    rows = await crud.list_users(db, after=after, limit=limit + 1)
+    shown = rows[:limit]
+    next_cursor = encode_cursor(shown[-1].created_at, shown[-1].id) if len(rows) > limit else None
+    return Page(items=[UserRead.model_validate(user) for user in shown], next_cursor=next_cursor)
+
+
+async def change_password(
+    db: AsyncSession, passwords: PasswordHasher, *, user_id: UUID, current: str, new: str
+) -> None:
+    """Replace a password; every sign-in made with the former one ends.
+
+    Raises
+    ------
+    WrongPasswordError, WeakPasswordError
+    """
+    user = await read_user(db, user_id)
+    email, known_hash = user.email, user.password_hash
+    await db.rollback()  # hashing takes long: no lock and no connection is held meanwhile
+    if not await passwords.verify(current, known_hash):
+        raise WrongPasswordError
+    refuse_weak_password(new, email=email)
+    new_hash = await passwords.hash(new)
+    user = await read_user(db, user_id)
+    if user.password_hash != known_hash:
+        raise WrongPasswordError  # it was changed by another request in the meantime
+    user.password_hash, user.password_changed_at = new_hash, now_utc()
+    await crud.revoke_sign_ins(db, user_id, at=now_utc())
+    await db.commit()
+
+
+async def patch_user(db: AsyncSession, actor: Principal, user_id: UUID, patch: UserPatch) -> User:
+    """Change what an account may do, or disable it; both work from the next request on.
+
+    Raises
+    ------
+    OwnAccountError, UserNotFoundError
+    """
+    if actor.user_id == user_id:
+        raise OwnAccountError
+    user = await read_user(db, user_id)
+    if patch.scopes is not None:
+        user.scopes = [scope for scope in Scope if scope in patch.scopes]
+    if patch.disabled is not None:
+        await _set_disabled(db, user, disabled=patch.disabled, at=now_utc())
+    await db.commit()
+    return user
+
+
+async def _set_disabled(db: AsyncSession, user: User, *, disabled: bool, at: datetime) -> None:
+    if not disabled:
+        user.disabled_at = None
+    elif user.disabled_at is None:
+        user.disabled_at = at
+        # Enabling the account again must not bring back what was signed in before.
+        await crud.revoke_sign_ins(db, user.id, at=at)
+
+
+async def delete_user(db: AsyncSession, user_id: UUID) -> None:
+    """Delete an account for good."""
+    await crud.delete_user(db, user_id)
+    await db.commit()
