@@ -5,7 +5,7 @@ PACKAGES := data_pipeline ml_lifecycle app cli
 
 # uv is in requirements-dev.txt itself; the hosts of a registry never enter the files
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--fork-strategy fewest --custom-compile-command 'make lock' pyproject.toml
+	--fork-strategy fewest --custom-compile-command 'make lock'
 
 .PHONY: help set-up demo serve test check format lock clean
 
@@ -37,10 +37,12 @@ format: set-up ## Format the code and sort its imports
 	@$(BIN)/ruff format .
 
 lock: set-up ## Pin all requirements anew, each file within the next larger one
-	$(COMPILE) --upgrade --extra dev -o requirements-dev.txt
-	$(COMPILE) --extra train -c requirements-dev.txt -o requirements-train.txt
-	$(COMPILE) --extra worker -c requirements-train.txt -o requirements-worker.txt
-	$(COMPILE) --extra serve -c requirements-worker.txt -o requirements.txt
+	$(COMPILE) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
+	$(COMPILE) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml
+	$(COMPILE) --extra worker -c requirements-train.txt -o requirements-worker.txt pyproject.toml
+	$(COMPILE) --extra serve -c requirements-worker.txt -o requirements.txt pyproject.toml
+	$(COMPILE) --extra keras -c requirements-train.txt -o requirements-keras.txt pyproject.toml
+	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
 
 clean: ## Remove what tools left; .venv and .closecast stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov

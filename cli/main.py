@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import api, migrate, serve, worker
+from cli.commands import api, collect, migrate, serve, worker
 
 app = typer.Typer(
     name="closecast",
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(collect.collect)
 app.command()(serve.serve)
 app.command()(api.api)
 app.command()(worker.worker)

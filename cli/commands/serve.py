@@ -17,14 +17,13 @@ def serve(
     Example: [bold]CLOSECAST_JWT_SECRET=$(openssl rand -hex 32) closecast serve --workers 2[/bold]
     """
     from app.core.monitoring.logging import configure_logging
-
     from app.core.security import tokens_from
     from app.supervisor.supervisor import supervised
     from cli.settings import read_settings
 
     settings = read_settings(host=host, port=port, workers=workers)
     tokens_from(settings)  # refuses a missing or weak secret before anything is started
-    configure_logging(settings)
+    configure_logging(settings.log_level)
     with supervised(settings) as supervisor:
         supervisor.start_database()
         supervisor.start_processes()

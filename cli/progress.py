@@ -1,0 +1,29 @@
+"""Progress bars on standard error; where nobody watches, nothing is drawn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from cli.console import err
+
+
+@contextmanager
+def counted(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that is told how many are done, of how many, and which one just was."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[item]}"), console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(title, total=None, item="")
+        yield lambda done, total, item: progress.update(task, completed=done, total=total, item=item)
+
+
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """A spinner with the time gone by, for what cannot be counted; ``title`` stays as a line when it is done."""
+    columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(title, total=1)
+        yield
+        progress.update(task, completed=1)
+    if not err.is_terminal:
+        err.print(title)
