@@ -102,6 +102,14 @@ class PreparedSeries:
         divisor = np.where(in_scale_units, scale[:, None, None], 1.0)
         return Windows(window / divisor, self.context[last], scale)
 
+    @classmethod
+    def joined(cls, many: Sequence["PreparedSeries"]) -> Self:
+        """Several tickers' series one after the other; a window must not begin before its own ticker does."""
+        arrays = {
+            name: np.concatenate([getattr(one, name) for one in many]) for name in ("columns", "context", "scale")
+        }
+        return cls(many[0].spec, **arrays)
+
 
 def prepare_series(bars: BarArrays, spec: InputSpec) -> PreparedSeries:
     """Compute all that windows are cut from.

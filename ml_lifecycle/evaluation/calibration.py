@@ -1,0 +1,43 @@
+"""Split-conformal correction of intervals, from a part of the data that neither training nor its stopping saw."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import FloatArray
+
+
+def conformal_offsets(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """What to add to each quantile so that central intervals cover as promised (conformalised quantile regression).
+
+    Each central interval is widened or narrowed at both ends alike, by the quantile of how far outcomes fell outside
+    it. The median stays: its error is no matter of calibration.
+
+    Parameters
+    ----------
+    actual : shape ``(n, n_horizons)``, scaled units; NaN where the outcome is not known.
+    quantiles : shape ``(n, n_horizons, n_levels)``, scaled units.
+    levels : ascending, symmetric around the median.
+
+    Returns
+    -------
+    shape ``(n_horizons, n_levels)``, scaled units; 0 at a horizon without outcomes.
+    """
+    n_levels = len(levels)
+    offsets = np.zeros((actual.shape[1], n_levels))
+    for lower in range(n_levels // 2):
+        upper = n_levels - 1 - lower
+        outside = np.maximum(quantiles[..., lower] - actual, actual - quantiles[..., upper])
+        for place in range(actual.shape[1]):
+            widening = _conformal_quantile(outside[:, place], levels[upper] - levels[lower])
+            offsets[place, lower], offsets[place, upper] = -widening, widening
+    return offsets
+
+
+def _conformal_quantile(scores: FloatArray, level: float) -> float:
+    """The ``ceil((n + 1) * level)``-th smallest known score, the largest where there are too few; 0 without any."""
+    known = np.sort(scores[~np.isnan(scores)])
+    if not len(known):
+        return 0.0
+    rank = int(np.ceil((len(known) + 1) * level - 1e-9))
+    return float(known[min(rank, len(known)) - 1])

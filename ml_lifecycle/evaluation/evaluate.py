@@ -1,0 +1,302 @@
+"""Scores of a forecaster beside the naive, on the same cutoffs: no figure without its baseline."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_pipeline.errors import ClosecastError
+from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
+from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
+from ml_lifecycle.evaluation import metrics
+from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
+from ml_lifecycle.evaluation.significance import Skill, skill_label
+from ml_lifecycle.export.manifest import HORIZONS
+
+ALL_TICKERS = "all"
+INTERVALS = (0.5, 0.8, 0.9, 0.95)
+
+
+class NothingToEvaluateError(ClosecastError):
+    """No ticker has enough bars before a cutoff and an outcome after it: widen the dates, or collect more bars."""
+
+
+@dataclass(frozen=True)
+class ForecastRows:
+    """Forecasts with their outcomes, one row per ticker, cutoff and horizon.
+
+    Attributes
+    ----------
+    ticker, cutoff, horizon : shape ``(n,)``.
+    anchor : stored close at the cutoff, listing currency.
+    actual : log return of the adjusted close over the horizon.
+    quantiles, naive : log returns, shape ``(n, n_levels)``; the forecaster's and the naive's.
+    """
+
+    levels: tuple[float, ...]
+    ticker: NDArray[np.str_]
+    cutoff: DayArray
+    horizon: IntArray
+    anchor: FloatArray
+    actual: FloatArray
+    quantiles: FloatArray
+    naive: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.actual)
+
+    def where(self, wanted: NDArray[np.bool_]) -> "ForecastRows":
+        """The rows that ``wanted`` marks."""
+        arrays = {name: getattr(self, name)[wanted] for name in _ROW_ARRAYS}
+        return ForecastRows(levels=self.levels, **arrays)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Every field by name, for ``numpy.savez``."""
+        return {"levels": np.array(self.levels), **{name: getattr(self, name) for name in _ROW_ARRAYS}}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "ForecastRows":
+        """Read what ``to_arrays`` gave."""
+        return cls(levels=tuple(arrays["levels"].tolist()), **{name: arrays[name] for name in _ROW_ARRAYS})
+
+
+_ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "quantiles", "naive")
+
+
+@dataclass(frozen=True)
+class IntervalScore:
+    """Coverage and mean width (log return) of one central interval, the naive's beside it; ``level`` is its promise."""
+
+    level: float
+    coverage: float
+    width: float
+    naive_coverage: float
+    naive_width: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of one ticker (or all) at one horizon, each with the naive's.
+
+    Attributes
+    ----------
+    n, n_days : forecasts, and cutoff days among them.
+    mae, rmse : listing currency, of the median at ``anchor * exp(log return)``; over all tickers currencies mix.
+    mape : fraction of the price.
+    mae_log_return : the same error without a currency.
+    r2 : of log returns; None where they do not vary.
+    directional_accuracy : beside ``share_of_rises``, what always saying "up" would have got.
+    information_coefficient : None where the median never varies; the naive's never does, so it has none.
+    pinball : mean over the levels, log return.
+    """
+
+    ticker: str
+    horizon: int
+    n: int
+    n_days: int
+    mae: float
+    naive_mae: float
+    rmse: float
+    naive_rmse: float
+    mape: float
+    naive_mape: float
+    mae_log_return: float
+    naive_mae_log_return: float
+    r2: float | None
+    naive_r2: float | None
+    directional_accuracy: float | None
+    share_of_rises: float | None
+    information_coefficient: float | None
+    naive_information_coefficient: float | None
+    pinball: float
+    naive_pinball: float
+    intervals: tuple[IntervalScore, ...]
+    skill: Skill
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EvaluationTable:
+    """All figures of one evaluation: rows for all tickers together first, then for each, horizons ascending."""
+
+    rows: tuple[Scores, ...]
+    forecasts: ForecastRows
+
+    @property
+    def overall(self) -> tuple[Scores, ...]:
+        """The rows for all tickers together."""
+        return tuple(row for row in self.rows if row.ticker == ALL_TICKERS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; without the single forecasts."""
+        return {"levels": list(self.forecasts.levels), "rows": [row.to_dict() for row in self.rows]}
+
+
+def evaluate(
+    forecaster: Forecaster,
+    bars_by_ticker: Mapping[str, BarArrays],
+    cutoffs: Iterable[date],
+    *,
+    horizons: Sequence[int] = HORIZONS,
+    progress: Callable[[int, int], None] | None = None,
+) -> EvaluationTable:
+    """Forecast at every cutoff that a ticker traded on, and score.
+
+    A ticker is left out at cutoffs before which it has too few bars for the forecaster or the naive, and at horizons
+    whose bar is yet to come.
+
+    Parameters
+    ----------
+    progress : called with (tickers done, tickers in all).
+
+    Raises
+    ------
+    NothingToEvaluateError : no forecast with an outcome is left.
+    """
+    days = np.unique(np.array(list(cutoffs), dtype="datetime64[D]"))
+    rows = forecast_rows(forecaster, bars_by_ticker, days, horizons, progress)
+    return EvaluationTable(score_rows(rows, horizons), rows)
+
+
+def cutoff_days(
+    bars_by_ticker: Mapping[str, BarArrays], *, after: date | None = None, until: date | None = None, every: int = 1
+) -> list[date]:
+    """Every ``every``-th of the trading days of all tickers together with ``after < day <= until``."""
+    union = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in bars_by_ticker.values()]))
+    if after is not None:
+        union = union[union > np.datetime64(after, "D")]
+    if until is not None:
+        union = union[union <= np.datetime64(until, "D")]
+    days: list[date] = union[::every].tolist()
+    return days
+
+
+def forecast_rows(
+    forecaster: Forecaster,
+    bars_by_ticker: Mapping[str, BarArrays],
+    days: DayArray,
+    horizons: Sequence[int],
+    progress: Callable[[int, int], None] | None = None,
+) -> ForecastRows:
+    """Forecasts with known outcomes; see ``evaluate``."""
+    naive = NaiveForecaster(forecaster.levels)
+    history_needed = max(forecaster.history_needed, naive.history_needed)
+    asked = {ticker: _cutoffs(bars, days, history_needed) for ticker, bars in bars_by_ticker.items()}
+    asked = {ticker: entry for ticker, entry in asked.items() if len(entry.ends)}
+    blocks: list[ForecastRows] = []
+    for done, (ticker, entry) in enumerate(asked.items(), start=1):
+        quantiles = forecast_at(forecaster, [entry], horizons)[0]
+        beside = naive.forecast_cutoffs([entry], horizons)[0]
+        blocks.append(_rows(ticker, entry, horizons, quantiles, beside, forecaster.levels))
+        if progress:
+            progress(done, len(asked))
+    if not sum(map(len, blocks)):
+        raise NothingToEvaluateError(f"no cutoff with {history_needed} bars up to it and an outcome after it")
+    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _ROW_ARRAYS}
+    return ForecastRows(levels=forecaster.levels, **joined)
+
+
+def score_rows(rows: ForecastRows, horizons: Sequence[int]) -> tuple[Scores, ...]:
+    """Figures for all tickers together, then for each where there are several; horizons without a row are left out."""
+    tickers = sorted(set(rows.ticker.tolist()))
+    groups = [(ALL_TICKERS, np.ones(len(rows), dtype=np.bool_))]
+    groups += [(ticker, rows.ticker == ticker) for ticker in tickers]
+    wanted = [
+        (name, horizon, chosen)
+        for name, of_group in groups
+        for horizon in horizons
+        if (chosen := of_group & (rows.horizon == horizon)).any()
+    ]
+    return tuple(_scores(name, horizon, rows.where(chosen)) for name, horizon, chosen in wanted)
+
+
+def _cutoffs(bars: BarArrays, days: DayArray, history_needed: int) -> Cutoffs:
+    ends = np.flatnonzero(np.isin(bars.trading_day.astype("datetime64[D]"), days))
+    return Cutoffs(bars, ends[(ends >= history_needed - 1) & (ends < len(bars) - 1)])
+
+
+def _rows(
+    ticker: str,
+    entry: Cutoffs,
+    horizons: Sequence[int],
+    quantiles: FloatArray,
+    naive: FloatArray,
+    levels: tuple[float, ...],
+) -> ForecastRows:
+    """Flatten one ticker's forecasts ``(n_ends, n_horizons, n_levels)``, without those whose outcome is yet to come."""
+    actual = make_targets(entry.bars.adj_close, entry.ends, horizons)
+    known = ~np.isnan(actual)
+    end, place = np.nonzero(known)
+    return ForecastRows(
+        levels=levels,
+        ticker=np.full(len(end), ticker),
+        cutoff=entry.bars.trading_day.astype("datetime64[D]")[entry.ends][end],
+        horizon=np.asarray(horizons, dtype=np.int64)[place],
+        anchor=entry.bars.close[entry.ends][end],
+        actual=actual[known],
+        quantiles=quantiles[known],
+        naive=naive[known],
+    )
+
+
+def _scores(ticker: str, horizon: int, rows: ForecastRows) -> Scores:
+    median = rows.quantiles[:, rows.levels.index(0.5)]
+    actual, still = rows.actual, np.zeros_like(rows.actual)
+    price, forecast_price = rows.anchor * np.exp(actual), rows.anchor * np.exp(median)
+    losses = metrics.pinball_losses(actual, rows.quantiles, rows.levels)
+    naive_losses = metrics.pinball_losses(actual, rows.naive, rows.levels)
+    error, naive_error = metrics.mean_absolute_error(actual, median), metrics.mean_absolute_error(actual, still)
+    relative_mae = error / naive_error if naive_error else None
+    skill = skill_label(losses, naive_losses, rows.cutoff, horizon=horizon, relative_mae=relative_mae)
+    return Scores(
+        ticker=ticker,
+        horizon=horizon,
+        n=len(rows),
+        n_days=skill.n_days,
+        mae=metrics.mean_absolute_error(price, forecast_price),
+        naive_mae=metrics.mean_absolute_error(price, rows.anchor),
+        rmse=metrics.root_mean_square_error(price, forecast_price),
+        naive_rmse=metrics.root_mean_square_error(price, rows.anchor),
+        mape=metrics.mean_absolute_percentage_error(price, forecast_price),
+        naive_mape=metrics.mean_absolute_percentage_error(price, rows.anchor),
+        mae_log_return=error,
+        naive_mae_log_return=naive_error,
+        r2=metrics.r_squared(actual, median),
+        naive_r2=metrics.r_squared(actual, still),
+        directional_accuracy=metrics.directional_accuracy(actual, median),
+        share_of_rises=metrics.share_of_rises(actual),
+        information_coefficient=metrics.information_coefficient(actual, median),
+        naive_information_coefficient=None,
+        pinball=float(np.mean(losses)),
+        naive_pinball=float(np.mean(naive_losses)),
+        intervals=tuple(_interval(rows, level) for level in INTERVALS if _ends_of(rows.levels, level)),
+        skill=skill,
+    )
+
+
+def _interval(rows: ForecastRows, level: float) -> IntervalScore:
+    lower, upper = _ends_of(rows.levels, level)
+    ends, naive_ends = (
+        (rows.quantiles[:, lower], rows.quantiles[:, upper]),
+        (rows.naive[:, lower], rows.naive[:, upper]),
+    )
+    return IntervalScore(
+        level=level,
+        coverage=metrics.coverage(rows.actual, *ends),
+        width=metrics.mean_width(*ends),
+        naive_coverage=metrics.coverage(rows.actual, *naive_ends),
+        naive_width=metrics.mean_width(*naive_ends),
+    )
+
+
+def _ends_of(levels: tuple[float, ...], level: float) -> tuple[int, ...]:
+    """Places of the quantiles that bound a central interval; empty where they are not among the levels."""
+    wanted = (0.5 - level / 2.0, 0.5 + level / 2.0)
+    places = tuple(int(np.argmin(np.abs(np.array(levels) - end))) for end in wanted)
+    return places if np.allclose([levels[place] for place in places], wanted, rtol=0.0, atol=1e-9) else ()

@@ -1,0 +1,97 @@
+"""Pairs of window and target of many tickers: columns are held once, windows are cut when a batch asks for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries, make_targets, prepare_series
+from data_pipeline.processing.scaler import Float32Array, Scaler
+from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, split_ends
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """Pairs of one part.
+
+    Attributes
+    ----------
+    rows : cutoffs, as rows of the joined series, shape ``(n,)``.
+    targets : log returns over each horizon in units of ``scale * sqrt(h)``, shape ``(n, n_horizons)``.
+    """
+
+    rows: IntArray
+    targets: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def moved(self, distance: int) -> Self:
+        """The same pairs, ``distance`` rows later in the joined series."""
+        return type(self)(self.rows + distance, self.targets)
+
+    @classmethod
+    def joined(cls, sets: Sequence["PairSet"]) -> Self:
+        """All pairs, in the order of the sets."""
+        return cls(np.concatenate([pairs.rows for pairs in sets]), np.concatenate([pairs.targets for pairs in sets]))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a run reads: the tickers' series one after the other, and the pairs of each part by its name.
+
+    ``skipped`` names the tickers that have too few bars.
+    """
+
+    series: PreparedSeries
+    pairs: Mapping[str, PairSet]
+    tickers: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], parts: Parts) -> TrainingData:
+    """Compute columns and targets of every ticker that is long enough.
+
+    Raises
+    ------
+    TooFewPairsError : a part is empty.
+    """
+    needed = config.input_spec.history_needed
+    tickers = sorted(ticker for ticker, bars in bars_by_ticker.items() if len(bars) >= needed)
+    if not tickers:
+        raise TooFewPairsError(f"no ticker has the {needed} bars that one window needs")
+    series: list[PreparedSeries] = []
+    pairs: dict[str, list[PairSet]] = {name: [] for name in PART_NAMES}
+    n_rows = 0
+    for ticker in tickers:
+        series.append(prepare_series(bars_by_ticker[ticker], config.input_spec))
+        for name, of_part in _pairs_by_part(config, series[-1], bars_by_ticker[ticker], parts).items():
+            pairs[name].append(of_part.moved(n_rows))
+        n_rows += len(bars_by_ticker[ticker])
+    by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}
+    for name, of_part in by_part.items():
+        if not len(of_part):
+            raise TooFewPairsError(f"the {name} part ({parts}) holds no window with a whole target")
+    skipped = tuple(sorted(set(bars_by_ticker) - set(tickers)))
+    return TrainingData(PreparedSeries.joined(series), by_part, tuple(tickers), skipped)
+
+
+def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> dict[str, Float32Array]:
+    """What the network is fed at these cutoffs."""
+    windows = series.windows(rows)
+    window, context = scaler.apply(windows.window, windows.context)
+    return {"window": window, "context": context}
+
+
+def _pairs_by_part(config: TrainingConfig, series: PreparedSeries, bars: BarArrays, parts: Parts) -> dict[str, PairSet]:
+    ends_by_part = split_ends(series.usable_ends(), bars.trading_day, parts, longest=config.horizons[-1])
+    root_h = np.sqrt(np.array(config.horizons))
+    pairs = {}
+    for name, every_end in ends_by_part.items():
+        ends = every_end[:: config.every_days]
+        in_scale = make_targets(bars.adj_close, ends, config.horizons) / (series.scale[ends, None] * root_h)
+        pairs[name] = PairSet(ends, in_scale.astype(np.float32))
+    return pairs
