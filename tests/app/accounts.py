@@ -1,0 +1,32 @@
+"""Who asks, in tests."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Account:
+    """A signed-in user."""
+
+    id: UUID
+    email: str
+    password: str
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request of this user carries."""
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+async def sign_in(client: httpx.AsyncClient, *, email: str, password: str) -> Account:
+    """Exchange a password for tokens, over HTTP."""
+    answer = await client.post("/auth/token", data={"username": email, "password": password})
+    assert answer.status_code == 200, answer.text
+    tokens = answer.json()
+    me = await client.get("/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    assert me.status_code == 200, me.text
+    return Account(UUID(me.json()["id"]), email, password, tokens["access_token"], tokens["refresh_token"])
