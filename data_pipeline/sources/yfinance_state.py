@@ -5,13 +5,19 @@ All that reaches into yfinance's private parts is here, measured with 1.7.0.
 
 import shutil
 import threading
+import warnings
 from pathlib import Path
 from typing import Final
 
 import yfinance as yf
+from pandas.errors import Pandas4Warning
 from yfinance import base as yfinance_base
 from yfinance import cache as yfinance_cache
 from yfinance.data import SingletonMeta, YfData
+
+# Importing yfinance makes its deprecation warnings visible; under pandas 3.1 each call gives several, which say nothing
+# to those who run this. One filter for the process, since warnings.catch_warnings around the call is not thread-safe.
+warnings.filterwarnings("ignore", category=Pandas4Warning, module=r"yfinance\.")
 
 # One ticker at a time: client, cookie, crumb and caches of yfinance belong to the process.
 ONE_AT_A_TIME: Final = threading.Lock()
