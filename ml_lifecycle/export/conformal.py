@@ -12,6 +12,7 @@ from ml_lifecycle.export.interpolation import interpolate_linearly, median_index
 from ml_lifecycle.export.manifest import Manifest, ManifestPart
 
 ALPHA_RANGE = (0.005, 0.5)
+ADAPTIVE_STEP = 0.005  # about 200 days to learn a new level of risk
 
 
 class AdaptiveStart(ManifestPart):

@@ -32,6 +32,11 @@ def require_allowed_layers(config: dict[str, Any]) -> None:
             raise BundleRefusedError(f"network.keras has a layer of {str(node['units'])[:80]} units")
 
 
+def count_layers(config: dict[str, Any], class_name: str) -> int:
+    """Layers of one class in the configuration."""
+    return sum(node.get("class_name") == class_name for node in _every_mapping(config))
+
+
 def _require_allowed_object(node: dict[str, Any]) -> None:
     module, name, registered = node.get("module"), node.get("class_name"), node.get("registered_name")
     if not all(isinstance(word, str | None) for word in (module, name, registered)):

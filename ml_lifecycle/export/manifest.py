@@ -143,9 +143,9 @@ class Manifest(ManifestPart):
 
     def network_interface(self) -> dict[str, tuple[int, ...]]:
         """Shape of each input and output of the graph, its batch axis left out; a context of no columns is no input."""
-        if self.input_spec is None:
-            return {}
         spec = self.input_spec
+        if spec is None:
+            return {}
         shapes: dict[str, tuple[int, ...]] = {
             "window": (spec.lookback, len(spec.columns)),
             "context": (len(spec.context_columns),),

@@ -19,16 +19,17 @@ from data_pipeline.processing.scaler import Float32Array
 from ml_lifecycle.export.errors import ExportError
 from ml_lifecycle.export.folder import NETWORK_KERAS, NETWORK_ONNX
 
-_INPUTS, _OUTPUTS = "inputs.npz", "outputs.npy"
+_INPUTS, _OUTPUTS, _DIGEST = "inputs.npz", "outputs.npy", "weights.sha256"
 _TIMEOUT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
 class ConvertedNetwork:
-    """The ONNX graph, and what Keras itself answers to the inputs that were given."""
+    """The ONNX graph, what Keras itself answers to the inputs that were given, and the digest of its weights."""
 
     graph: bytes
     keras_quantiles: FloatArray
+    weights_sha256: str
 
 
 def convert_to_onnx(archive: bytes, inputs: Mapping[str, Float32Array]) -> ConvertedNetwork:
@@ -46,6 +47,7 @@ def convert_to_onnx(archive: bytes, inputs: Mapping[str, Float32Array]) -> Conve
         return ConvertedNetwork(
             graph=(folder / NETWORK_ONNX).read_bytes(),
             keras_quantiles=np.load(folder / _OUTPUTS, allow_pickle=False).astype(np.float64),
+            weights_sha256=(folder / _DIGEST).read_text(),
         )
 
 
@@ -68,12 +70,14 @@ def _convert(folder: Path) -> None:
     import onnx
 
     from ml_lifecycle.export.onnx_canonical import canonical_onnx
+    from ml_lifecycle.models.weights import network_sha256
 
     network = keras.saving.load_model(folder / NETWORK_KERAS, compile=False, safe_mode=True)
     with np.load(folder / _INPUTS, allow_pickle=False) as inputs:
         # Called once before the export, which fails on a network that never was.
         quantiles = np.asarray(network({name: inputs[name] for name in inputs.files}))
     np.save(folder / _OUTPUTS, quantiles, allow_pickle=False)
+    (folder / _DIGEST).write_text(network_sha256(network))
     raw = folder / "raw.onnx"
     network.export(raw, format="onnx", verbose=False)
     (folder / NETWORK_ONNX).write_bytes(canonical_onnx(onnx.load(raw, load_external_data=False)))

@@ -1,5 +1,6 @@
 """The reference bundle: the naive centre with the spread of the last 1,000 days, champion until something beats it."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,10 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import BarArrays
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, HISTORY_USED, naive_quantiles
 from ml_lifecycle.export.canonical_json import canonical_json
-from ml_lifecycle.export.conformal import AdaptiveStart, Calibration, nominal_alphas
+from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.folder import CALIBRATION
-from ml_lifecycle.export.manifest import HORIZONS, LEVELS, BundleKind, GoldenWindow, InputKind
+from ml_lifecycle.export.manifest import HORIZONS, LEVELS, BundleKind, GoldenWindow, InputKind, Manifest
 from ml_lifecycle.export.writing import write_bundle
-
-ADAPTIVE_STEP = 0.005
 
 
 def write_reference_bundle(bundles_dir: Path) -> Path:
@@ -22,15 +21,17 @@ def write_reference_bundle(bundles_dir: Path) -> Path:
         adaptive=AdaptiveStart(alphas=nominal_alphas(LEVELS), step=ADAPTIVE_STEP),
     )
     bars = chirp_bars(HISTORY_NEEDED)
-    fields = {
-        "kind": BundleKind.REFERENCE,
-        "history_needed": HISTORY_NEEDED,
-        "history_used": HISTORY_USED,
-        "input_kind": InputKind.CLOSES,
+    manifest = Manifest(
+        kind=BundleKind.REFERENCE,
+        created_at=datetime.now(UTC),
+        files={},
+        history_needed=HISTORY_NEEDED,
+        history_used=HISTORY_USED,
+        input_kind=InputKind.CLOSES,
         # Rounded, so that the last bit of one machine's arithmetic does not give the same bundle another name.
-        "golden": GoldenWindow.of(bars, naive_quantiles(bars, LEVELS).round(9)),
-    }
-    return write_bundle(bundles_dir, {CALIBRATION: canonical_json(calibration.model_dump(mode="json"))}, fields)
+        golden=GoldenWindow.of(bars, naive_quantiles(bars, LEVELS).round(9)),
+    )
+    return write_bundle(bundles_dir, {CALIBRATION: canonical_json(calibration.model_dump(mode="json"))}, manifest)
 
 
 def chirp_bars(n_bars: int) -> BarArrays:

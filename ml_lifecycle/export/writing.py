@@ -2,56 +2,67 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.canonical_json import canonical_json
+from ml_lifecycle.export.errors import BundleRefusedError
 from ml_lifecycle.export.folder import MANIFEST
 from ml_lifecycle.export.manifest import Manifest, bundle_id
 
 
-def write_bundle(bundles_dir: Path, contents: Mapping[str, bytes], manifest_fields: Mapping[str, Any]) -> Path:
+def write_bundle(bundles_dir: Path, contents: Mapping[str, bytes], manifest: Manifest) -> Path:
     """Write the files and a manifest that lists them; gives the folder, named by the bundle's id.
 
-    The files are written to a temporary folder, flushed to disk, and renamed: a bundle that can be seen is whole.
-    A bundle that is there already is left as it is.
+    The files are written to a temporary folder, flushed to disk, loaded once, and renamed: a bundle that can be seen
+    is whole and loads. One that is there already stays as it is, unless it no longer loads.
 
     Parameters
     ----------
     contents : every file but ``manifest.json``, by name.
-    manifest_fields : fields of ``Manifest`` except ``files`` and ``created_at``.
+    manifest : what to say about them; its ``files`` are filled in here.
+
+    Raises
+    ------
+    BundleRefusedError : what was to be written would not be loaded either; nothing is left behind.
     """
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    manifest = Manifest(files=digests, created_at=datetime.now(UTC), **manifest_fields)
-    described = manifest.model_dump(mode="json")
+    described = manifest.model_copy(update={"files": digests}).model_dump(mode="json")
     target = bundles_dir / bundle_id(described)
-    if not target.exists():
+    if not _loads(target):
         _write_and_rename(target, {**contents, MANIFEST: canonical_json(described)})
     return target
 
 
+def _loads(folder: Path) -> bool:
+    try:
+        load_bundle(folder)
+    except BundleRefusedError:
+        return False
+    return True
+
+
 def _write_and_rename(target: Path, contents: Mapping[str, bytes]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as temporary:
+        draft = Path(temporary) / target.name
+        draft.mkdir()
         for name, content in contents.items():
-            _write_durably(temporary / name, content)
-        temporary.chmod(0o755)
-        _flush_folder(temporary)
-        _rename_unless_there(temporary, target)
+            _write_durably(draft / name, content)
+        _flush_folder(draft)
+        load_bundle(draft)
+        if target.exists() or target.is_symlink():
+            target.rename(Path(temporary) / "damaged")
+        _rename_unless_there(draft, target)
         _flush_folder(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _rename_unless_there(temporary: Path, target: Path) -> None:
+def _rename_unless_there(draft: Path, target: Path) -> None:
     """A folder that another writer put there meanwhile has the same name, hence the same content: it stays."""
     try:
-        temporary.rename(target)
+        draft.rename(target)
     except OSError:
         if not target.is_dir():
             raise

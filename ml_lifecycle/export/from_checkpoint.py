@@ -1,0 +1,94 @@
+"""What a manifest takes over from a checkpoint, file by file and field by field."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.lstm_preprocessor import InputSpec, UnusableBarsError, latest_window
+from ml_lifecycle.export.canonical_json import canonical_json
+from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
+from ml_lifecycle.export.errors import ExportError
+from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_ONNX, SCALER
+from ml_lifecycle.export.manifest import STEPS, BundleKind, GoldenWindow, InputKind, Manifest, MarketUniverse
+from ml_lifecycle.training.checkpoint import Checkpoint
+
+
+def draft_manifest(checkpoint: Checkpoint) -> Manifest:
+    """Every field but two: no file is listed yet, and the golden window waits for its answer.
+
+    Raises
+    ------
+    ExportError : the checkpoint's own inputs can no longer be made from its bars: the input columns have changed.
+    """
+    content = checkpoint.content
+    spec, bars = content.input_spec, content.golden.bar_arrays()
+    _require_same_inputs(checkpoint, bars)
+    return Manifest(
+        kind=BundleKind.NETWORK,
+        created_at=content.created_at,  # the network's age: an export does not make it younger
+        files={},
+        weights_sha256=content.weights_sha256,
+        data_version=content.data_version.model_dump(),
+        config=content.config.model_dump(mode="json"),
+        seed=content.seed,
+        git_commit=content.git_commit,
+        library_versions=content.library_versions,
+        history_needed=spec.history_needed,
+        history_used=spec.history_needed,
+        horizons=content.config.horizons,
+        quantile_levels=content.config.levels,
+        input_columns=spec.columns,
+        context_columns=spec.context_columns,
+        input_spec=spec,
+        input_kind=_input_kind(bars, spec),
+        market_universe=MarketUniverse(tickers=content.market_universe) if content.market_universe else None,
+        train_end=content.train_end,
+        calibration_end=content.calibration_end,
+        member_weights={NETWORK_ONNX: 1.0},
+        golden=GoldenWindow.of(bars, np.zeros((STEPS, len(content.config.levels)))),
+        scores=content.scores,
+    )
+
+
+def read_calibration(checkpoint: Checkpoint) -> Calibration:
+    """Static offsets as trained; the adaptive state begins where intervals mean what they say."""
+    start = AdaptiveStart(alphas=nominal_alphas(checkpoint.content.config.levels), step=ADAPTIVE_STEP)
+    return Calibration(offsets=tuple(map(tuple, checkpoint.offsets.tolist())), adaptive=start)
+
+
+def data_files(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """``scaler.json`` and ``reference.json``."""
+    columns = [column.model_dump(mode="json") for column in checkpoint.content.reference_distribution]
+    return {
+        SCALER: canonical_json(checkpoint.scaler.to_dict()),
+        DRIFT_REFERENCE: canonical_json({"columns": columns}),
+    }
+
+
+def _require_same_inputs(checkpoint: Checkpoint, bars: BarArrays) -> None:
+    golden = checkpoint.content.golden
+    window, context, scale = latest_window(bars, checkpoint.content.input_spec)
+    scaled_window, scaled_context = checkpoint.scaler.apply(window, context)
+    same = (
+        np.allclose(scaled_window, golden.window, rtol=1e-5, atol=1e-6)
+        and np.allclose(scaled_context, golden.context, rtol=1e-5, atol=1e-6)
+        and np.isclose(scale, golden.scale, rtol=1e-6)
+    )
+    if not same:
+        raise ExportError("the input columns are no longer computed as when this network was trained: train again")
+
+
+def _input_kind(bars: BarArrays, spec: InputSpec) -> InputKind:
+    """Whether adjusted closes alone give the same inputs: tried, since a column does not say what it reads."""
+    closes = bars.adj_close
+    alone = replace(bars, open=closes, high=closes, low=closes, close=closes, volume=np.full(len(bars), np.nan))
+    try:
+        # A column that reads a missing volume, or a range of none, may divide by it: that is the answer, not a warning.
+        with np.errstate(all="ignore"):
+            window, context, _ = latest_window(alone, spec)
+    except UnusableBarsError:
+        return InputKind.OHLCV
+    whole_window, whole_context, _ = latest_window(bars, spec)
+    same = np.array_equal(window, whole_window) and np.array_equal(context, whole_context)
+    return InputKind.CLOSES if same else InputKind.OHLCV
