@@ -1,14 +1,18 @@
 """Serving windows: the newest bars of a ticker with the calendar and lineage that an answer needs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
+
+import polars as pl
 
 from data_pipeline.errors import NothingStoredError
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.calendars import final_at, next_trading_days, opens_at
 from data_pipeline.processing.quality import QualityReport
-from data_pipeline.serving_window import PUBLISHED_BARS, PUBLISHED_DAYS, DataVersion, ServingWindow
+from data_pipeline.serving_window import PUBLISHED_BARS, PUBLISHED_DAYS, DataVersion, MarketInputs, ServingWindow
 from data_pipeline.storage.feature_store import FeatureStore
+from data_pipeline.storage.market_table import align
 from data_pipeline.storage.snapshot import SeriesInfo
 
 
@@ -54,20 +58,22 @@ def build_serving_windows(
     snapshot = store.at(version.version)
     series = {info.ticker: info for info in snapshot.series()}
     reports = {report.ticker: report for report in store.quality.read(version.version, tickers)}
+    universes = store.market.universes(version.version)
+    markets = {universe: store.market.read(universe, version.version) for universe in universes}
     for ticker, bars in snapshot.iterate_bar_arrays(tickers):
         seen = bars if as_of is None else bars.until(as_of)
         if len(seen):
-            yield _window(series[ticker], seen.last(PUBLISHED_BARS), reports.get(ticker), version, as_of, final_after)
+            window = _window(series[ticker], seen.last(PUBLISHED_BARS), version, final_after)
+            yield replace(
+                window,
+                as_of=as_of,
+                repaired_bars=_repaired_bars(reports.get(ticker), window.bars),
+                market=_market(markets, window),
+            )
 
 
-def _window(
-    series: SeriesInfo,
-    bars: BarArrays,
-    report: QualityReport | None,
-    version: DataVersion,
-    as_of: date | None,
-    final_after: timedelta,
-) -> ServingWindow:
+def _window(series: SeriesInfo, bars: BarArrays, version: DataVersion, final_after: timedelta) -> ServingWindow:
+    """The window as the bars and the exchange's calendar tell it."""
     targets = next_trading_days(series.exchange, bars.cutoff, PUBLISHED_DAYS)
     return ServingWindow(
         ticker=series.ticker,
@@ -81,9 +87,14 @@ def _window(
         opens_at=opens_at(series.exchange, targets[0]),
         known_at=tuple(final_at(series.exchange, day, final_after) for day in targets),
         data_version=version,
-        repaired_bars=_repaired_bars(report, bars),
-        as_of=as_of,
+        repaired_bars=0,
     )
+
+
+def _market(markets: Mapping[str, pl.DataFrame], window: ServingWindow) -> MarketInputs | None:
+    """The means of the window's exchange on the window's days; None where it has no universe."""
+    means = markets.get(window.exchange)
+    return None if means is None else align(window.exchange, means, window.bars.trading_day)
 
 
 def _repaired_bars(report: QualityReport | None, bars: BarArrays) -> int:

@@ -1,13 +1,14 @@
 """Collect → check → store → data version; by itself ``python -m data_pipeline.run_pipeline``."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
 from data_pipeline.errors import NothingStoredError, StoreConflictError
-from data_pipeline.processing.quality import CalendarQuestion, ask_calendars
+from data_pipeline.market_update import update_market
+from data_pipeline.processing.quality import CalendarQuestion, QualityReport, compare_tickers
 from data_pipeline.serving_window import DataVersion
 from data_pipeline.sources.base import PriceSource
 from data_pipeline.storage.feature_store import FeatureStore
@@ -88,13 +89,17 @@ def collect(
 def _store(store: FeatureStore, collected: list[CollectedTicker]) -> CollectSummary:
     """Write all changes in one version, then what is known about it."""
     collected, version = _merge(store, collected)
+    results = [ticker.result for ticker in collected]
     if version is None:
-        return CollectSummary(tuple(ticker.result for ticker in collected), (), None)
-    results = tuple(ticker.result for ticker in collected)
-    _keep_reports(store, version, results)
+        return CollectSummary(tuple(results), (), None)
+    update_market(store, results, version.version)
+    reports, questions = _keep_reports(store, results, version.version)
     exchanges = {result.quality.exchange for result in results if result.quality}
-    questions = ask_calendars(store.quality.read(version.version))[1]
-    return CollectSummary(results, tuple(asked for asked in questions if asked.exchange in exchanges), version)
+    return CollectSummary(
+        tuple(replace(result, quality=reports.get(result.ticker)) for result in results),
+        tuple(question for question in questions if question.exchange in exchanges),
+        version,
+    )
 
 
 def _merge(store: FeatureStore, collected: list[CollectedTicker]) -> tuple[list[CollectedTicker], DataVersion | None]:
@@ -121,7 +126,14 @@ def _current_version(store: FeatureStore) -> DataVersion | None:
         return None
 
 
-def _keep_reports(store: FeatureStore, version: DataVersion, results: Sequence[TickerResult]) -> None:
-    known = {report.ticker: report for report in store.quality.read(version.version)}
+def _keep_reports(
+    store: FeatureStore, results: Sequence[TickerResult], version: int
+) -> tuple[dict[str, QualityReport], list[CalendarQuestion]]:
+    """Store the reports that are news; all that are stored then, by ticker, seen beside each other."""
+    known = {report.ticker: report for report in store.quality.read(version)}
     found = [result.quality for result in results if result.quality]
-    store.quality.append(version.version, [report for report in found if known.get(report.ticker) != report])
+    news = [report for report in found if known.get(report.ticker) != report]
+    store.quality.append(version, news)
+    current = known | {report.ticker: report for report in news}
+    reports, questions = compare_tickers(list(current.values()))
+    return {report.ticker: report for report in reports}, questions

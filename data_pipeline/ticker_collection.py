@@ -13,6 +13,7 @@ from data_pipeline.sources.base import BAR_COLUMNS, FetchedBars, MalformedAnswer
 from data_pipeline.storage.bar_table import BAR_TABLE_SCHEMA, SERIES_COLUMNS, Change, changed_rows, ticker_bucket
 from data_pipeline.storage.feature_store import FeatureStore
 from data_pipeline.storage.snapshot import SeriesInfo
+from data_pipeline.ticker import parse_ticker
 
 OVERLAP_DAYS = 20  # stored bars that are asked for again, so that revisions are seen
 LATER_START = timedelta(days=30)  # a refetched history that begins this much later is taken for half an answer
@@ -90,7 +91,7 @@ class TickerCollector:
     def collect(self, ticker: str) -> CollectedTicker:
         """Fetch, check and compare one ticker; its error, if any, is part of the result."""
         try:
-            return self._collect(ticker)
+            return self._collect(parse_ticker(ticker))
         except ClosecastError as error:
             return CollectedTicker(TickerResult(ticker, Outcome.FAILED, error=error), no_rows())
 
@@ -147,6 +148,8 @@ class TickerCollector:
             n_removed=counts[Change.REMOVED],
             quality=checked.report,
         )
+        if changes.is_empty():
+            return CollectedTicker(result, no_rows())
         return CollectedTicker(result, rows, whole=True)
 
     def _whole_range(self, series: SeriesInfo) -> tuple[date | None, date | None]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray
 from data_pipeline.processing.calendars import first_known_day, last_final_day, trading_days
 from data_pipeline.processing.quality import Defect, QualityReport
-from data_pipeline.sources.base import BAR_COLUMNS, FetchedBars, PriceBasis
+from data_pipeline.sources.base import BAR_COLUMNS, FetchedBars, MalformedAnswerError, PriceBasis
 
 BoolArray = NDArray[np.bool_]
 
@@ -59,9 +59,9 @@ def check_bars(fetched: FetchedBars, *, now: datetime, final_after: timedelta) -
     Raises
     ------
     UnknownCalendarError : no calendar is known for the exchange.
-    pandera.errors.SchemaError : the source broke its contract (a column is absent or not a number).
+    MalformedAnswerError : a column is absent or holds no numbers, or the index holds no days.
     """
-    bars = fetched.bars.loc[:, list(BAR_COLUMNS)].sort_index(kind="stable")
+    bars = _numbers(fetched).sort_index(kind="stable")
     days: dict[Defect, DayArray] = {}
     unexpected = np.array([], dtype="datetime64[D]")
     if len(bars):
@@ -77,6 +77,15 @@ def as_bar_arrays(bars: pd.DataFrame) -> BarArrays:
     """Checked bars as the arrays that columns are computed from."""
     values = {name: bars[name].to_numpy(np.float64) for name in (*PRICE_COLUMNS, "volume")}
     return BarArrays(trading_day=_trading_days_of(bars), **values)
+
+
+def _numbers(fetched: FetchedBars) -> pd.DataFrame:
+    """The bar columns as float64 on days without a time of day, nulls as NaN."""
+    try:
+        bars = fetched.bars.loc[:, list(BAR_COLUMNS)].astype(np.float64)
+        return bars.set_axis(bars.index.astype("datetime64[s]").normalize().rename("trading_day"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedAnswerError(fetched.ticker, fetched.source, f"no table of daily bars: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class _Calendar:
 def _unexpected_days(bars: pd.DataFrame, calendar: _Calendar) -> DayArray:
     """Days without trading, by the calendar, on which shares changed hands all the same."""
     days = _trading_days_of(bars)
-    traded = (bars["volume"].to_numpy(np.float64) > 0) & (bars["close"].to_numpy(np.float64) > 0)
+    traded = (bars["volume"].to_numpy() > 0) & (bars["close"].to_numpy() > 0)
     return np.unique(days[calendar.closed(days) & traded])
 
 
@@ -112,7 +121,7 @@ def _drop_rows(
 ) -> pd.DataFrame:
     """The rows that are bars; a row counts under the first defect that it has."""
     bar_days = _trading_days_of(bars)
-    values = {name: bars[name].to_numpy(np.float64) for name in BAR_COLUMNS}
+    values = {name: bars[name].to_numpy() for name in BAR_COLUMNS}
     prices = np.stack([values[name] for name in PRICE_COLUMNS])
     fields = np.stack(list(values.values()))
     defects: dict[Defect, BoolArray] = {

@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
+EARLY_END = timedelta(days=7)  # a series that stops this long before others of its market has probably ended
 _SHOWN_DAYS = 3  # in a table cell
 
 
@@ -37,6 +38,7 @@ class Defect(StrEnum):
     FLAT_BAR = "flat_bar"
     BEFORE_CALENDAR = "before_calendar"
     HOLE = "hole"
+    ENDED_EARLY = "ended_early"
 
     @property
     def action(self) -> Action:
@@ -57,7 +59,7 @@ _DROPPED = (
 _ACTIONS: Mapping[Defect, Action] = {
     **dict.fromkeys(Defect, Action.FLAGGED),
     **dict.fromkeys(_DROPPED, Action.DROPPED),
-    Defect.HOLE: Action.MISSING,
+    **dict.fromkeys((Defect.HOLE, Defect.ENDED_EARLY), Action.MISSING),
 }
 
 
@@ -69,7 +71,7 @@ class QualityReport:
     ----------
     rows_in, rows_out : rows that the source gave, rows that are stored.
     days : by defect, the day of each row concerned, ascending; a day stands twice where two of its rows were dropped.
-        For ``HOLE``: the trading days between first and last bar that have none.
+        For ``HOLE``: the trading days between first and last bar that have none; for ``ENDED_EARLY``: the last day.
     unexpected : days of dropped ``NON_TRADING_DAY`` rows on which shares changed hands.
     """
 
@@ -181,6 +183,33 @@ class CalendarQuestion:
             f"{self.exchange} {self.day}: {said} by the calendar, but {self.n_disagreeing} of {self.n_tickers} tickers "
             f"have {seen}"
         )
+
+
+def compare_tickers(reports: Sequence[QualityReport]) -> tuple[list[QualityReport], list[CalendarQuestion]]:
+    """What only several tickers together can tell: doubts about calendars, and series that end before the others.
+
+    Returns
+    -------
+    reports : in the same order; a hole that became a question is none, ``ENDED_EARLY`` is added.
+    questions : by exchange and day.
+    """
+    asked, questions = ask_calendars(reports)
+    return mark_early_ends(asked), questions
+
+
+def mark_early_ends(reports: Sequence[QualityReport]) -> list[QualityReport]:
+    """Add ``ENDED_EARLY`` where the same source has bars of the same exchange over a week newer."""
+    newest: dict[tuple[str, str], date] = {}
+    for report in reports:
+        if report.last_day is not None:
+            market = (report.exchange, report.source)
+            newest[market] = max(report.last_day, newest.get(market, date.min))
+    return [
+        replace(report, days={**report.days, Defect.ENDED_EARLY: (report.last_day,)})
+        if report.last_day is not None and newest[report.exchange, report.source] - report.last_day > EARLY_END
+        else report
+        for report in reports
+    ]
 
 
 def ask_calendars(

@@ -19,6 +19,7 @@ from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import DataVersion
 from data_pipeline.storage.bar_table import BAR_TABLE_SCHEMA, KEY, SERIES_COLUMNS, Change, changed_rows
 from data_pipeline.storage.delta_table import StoredTable, retry_conflicts
+from data_pipeline.storage.market_table import MarketTable
 from data_pipeline.storage.quality_table import QualityTable
 from data_pipeline.storage.snapshot import SeriesInfo, Snapshot
 
@@ -45,6 +46,7 @@ class FeatureStore:
         )
         self._versions = StoredTable(f"{self.uri}/versions", _VERSION_SCHEMA, storage_options=storage_options)
         self.quality = QualityTable(f"{self.uri}/quality", storage_options)
+        self.market = MarketTable(self.uri, storage_options)
 
     def at(self, version: int | None = None) -> Snapshot:
         """The bars as of ``version``, or as they are now.

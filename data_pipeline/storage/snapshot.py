@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from data_pipeline.errors import NothingStoredError, UnknownDataVersionError
 from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.market import market_means
 from data_pipeline.sources.base import BAR_COLUMNS, PriceBasis
 from data_pipeline.storage.bar_table import (
     N_BUCKETS,
@@ -123,6 +124,11 @@ class Snapshot:
                 wanted &= pl.col("ticker").is_in(here)
             rows = self._collect(self._scan().filter(wanted).select(_ARRAY_COLUMNS))
             yield from split_by_ticker(rows).items()
+
+    def market_means(self, members: Collection[str]) -> pl.DataFrame:
+        """Means over ``members`` of each day that counts, see `data_pipeline.processing.market`."""
+        bars = self._scan().filter(_holds(members)).select("ticker", "trading_day", "adj_close")
+        return market_means(bars, len(members))
 
     def content_sha256(self) -> str:
         """Digest of all bars; reads all of them."""
