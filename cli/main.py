@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import api, collect, migrate, serve, worker
+from cli.commands import api, collect, evaluate, export, migrate, models, promote, serve, train, users, worker
 
 app = typer.Typer(
     name="closecast",
@@ -17,6 +17,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(collect.collect)
+app.command()(train.train)
+app.command()(export.export)
+app.command()(evaluate.evaluate)
+app.command()(promote.promote)
+app.add_typer(models.app)
+app.add_typer(users.app)
 app.command()(serve.serve)
 app.command()(api.api)
 app.command()(worker.worker)

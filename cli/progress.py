@@ -1,11 +1,18 @@
 """Progress bars on standard error; where nobody watches, nothing is drawn."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.console import err
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ml_lifecycle.training.fitting import Progress as TrainingProgress
 
 
 @contextmanager
@@ -27,3 +34,23 @@ def working(title: str) -> Iterator[None]:
         progress.update(task, completed=1)
     if not err.is_terminal:
         err.print(title)
+
+
+@contextmanager
+def training(title: str) -> Iterator[Callable[[TrainingProgress], None]]:
+    """Batches done and the validation loss so far; early stopping may end the bar before its end."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, TextColumn("{task.fields[loss]}"), console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task(title, total=None, loss="starting TensorFlow")
+
+        def show(state: TrainingProgress) -> None:
+            loss = f"validation loss {state.validation_loss:.5f} (best {state.best_loss:.5f})"
+            progress.update(task, completed=state.batches, total=state.total, loss=loss)
+
+        yield show

@@ -1,0 +1,107 @@
+"""`closecast train`: stored bars in, a checked bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from data_pipeline.storage.feature_store import FeatureStore
+    from ml_lifecycle.training.checkpoint import Checkpoint
+    from ml_lifecycle.training.config import TrainingConfig
+
+
+def train(
+    config: Annotated[
+        str, typer.Option(help="YAML file, or a packaged configuration: default, demo.", metavar="FILE")
+    ] = "default",
+    tickers: Annotated[str | None, typer.Option(help="Comma-separated; none: all that are stored.")] = None,
+    data_version: Annotated[int | None, typer.Option(help="Version of the bars; none: the newest.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of the run [CLOSECAST_HOME/checkpoints/NAME].")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
+) -> None:
+    """Train a network on stored bars, export and check its bundle, and register it where a database runs.
+
+    An interrupted run of the same configuration, data and tickers goes on where it stopped. Nothing is promoted.
+
+    Example: [bold]closecast train --config demo --tickers AAPL,MSFT[/bold]
+    """
+    import os
+
+    from cli.bundles import register
+    from cli.console import out, print_json
+    from cli.settings import read_settings, with_running_database
+    from data_pipeline.storage.feature_store import FeatureStore
+    from ml_lifecycle.training.config import load_config
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the bar
+    settings = with_running_database(read_settings())
+    chosen = load_config(config)
+    store = FeatureStore(settings.bars_uri, settings.store_options)
+    names = [ticker for ticker in (tickers or "").split(",") if ticker]
+    folder = checkpoint or settings.home / "checkpoints" / chosen.name
+    trained = _train(store, chosen, names, data_version, folder, resume=not fresh)
+    bundle = _export(settings, trained.folder)
+    if settings.database_url is not None:
+        register(settings, bundle)
+    if as_json:
+        print_json(_as_document(trained, bundle))
+    else:
+        out.print(f"bundle {bundle.name}", soft_wrap=True)
+        out.print(f"Compare it: closecast evaluate {bundle.name[:12]}")
+        out.print(f'Serve it:   closecast promote {bundle.name[:12]} --force --reason "…"')
+
+
+def _train(
+    store: FeatureStore,
+    config: TrainingConfig,
+    names: list[str],
+    data_version: int | None,
+    folder: Path,
+    *,
+    resume: bool,
+) -> Checkpoint:
+    from cli.progress import training
+    from data_pipeline.ticker import parse_ticker
+    from ml_lifecycle.training.train import train as train_network
+
+    version = store.version(data_version)
+    bars = store.read_many_bar_arrays([parse_ticker(name) for name in names] or None, version.version)
+    exchanges = {series.ticker: series.exchange for series in store.series(version.version)}
+    with training("Training") as progress:
+        return train_network(
+            config,
+            bars,
+            data_version=version,
+            out_dir=folder,
+            exchanges=exchanges,
+            progress=progress,
+            resume=resume,
+        )
+
+
+def _export(settings: Settings, checkpoint: Path) -> Path:
+    from cli.progress import working
+    from ml_lifecycle.export.export_model import export_bundle
+
+    with working("Exporting and checking the bundle"):
+        return export_bundle(checkpoint, settings.bundles)
+
+
+def _as_document(trained: Checkpoint, bundle: Path) -> dict[str, Any]:
+    content = trained.content
+    return {
+        "bundle": bundle.name,
+        "folder": str(bundle),
+        "checkpoint": str(trained.folder),
+        "weights_sha256": content.weights_sha256,
+        "training_seconds": content.training_seconds,
+        "windows_per_second": content.windows_per_second,
+        "scores": content.scores,
+    }
