@@ -1,7 +1,7 @@
 """Bars to network inputs: the one path that training, backtest and serving take."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Self
 
 import numpy as np
@@ -120,11 +120,13 @@ def prepare_series(bars: BarArrays, spec: InputSpec) -> PreparedSeries:
     """
     if len(bars) < spec.history_needed:
         raise InsufficientHistoryError(needed=spec.history_needed, found=len(bars))
+    # NumPy may take another path, with other last bits, through memory with gaps in it (a frame's column).
+    packed = BarArrays(**{field.name: np.ascontiguousarray(getattr(bars, field.name)) for field in fields(bars)})
     return PreparedSeries(
         spec,
-        columns=compute_columns(bars, spec.columns),
-        context=compute_columns(bars, spec.context_columns),
-        scale=volatility_scale(log_returns(bars.adj_close), spec.scale_decays, spec.scale_length),
+        columns=compute_columns(packed, spec.columns),
+        context=compute_columns(packed, spec.context_columns),
+        scale=volatility_scale(log_returns(packed.adj_close), spec.scale_decays, spec.scale_length),
     )
 
 

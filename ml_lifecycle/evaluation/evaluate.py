@@ -1,8 +1,16 @@
-"""Scores of a forecaster beside the naive, on the same cutoffs: no figure without its baseline."""
+"""Scores of a forecaster beside the naive, on the same cutoffs: no figure without its baseline.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+By itself: ``python -m ml_lifecycle.evaluation.evaluate BUNDLE --store BARS`` prints the table as JSON.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import islice, repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +26,8 @@ from ml_lifecycle.export.manifest import HORIZONS
 
 ALL_TICKERS = "all"
 INTERVALS = (0.5, 0.8, 0.9, 0.95)
+TICKERS_AT_ONCE = 16
+DATA_ERROR = 3  # exit code, as the command line has it
 
 
 class NothingToEvaluateError(ClosecastError):
@@ -86,7 +96,7 @@ class Scores:
     n, n_days : forecasts, and cutoff days among them.
     mae, rmse : listing currency, of the median at ``anchor * exp(log return)``; over all tickers currencies mix.
     mape : fraction of the price.
-    mae_log_return : the same error without a currency.
+    mae_log_return, rmse_log_return : the same errors without a currency.
     r2 : of log returns; None where they do not vary.
     directional_accuracy : beside ``share_of_rises``, what always saying "up" would have got.
     information_coefficient : None where the median never varies; the naive's never does, so it has none.
@@ -105,6 +115,8 @@ class Scores:
     naive_mape: float
     mae_log_return: float
     naive_mae_log_return: float
+    rmse_log_return: float
+    naive_rmse_log_return: float
     r2: float | None
     naive_r2: float | None
     directional_accuracy: float | None
@@ -190,12 +202,13 @@ def forecast_rows(
     asked = {ticker: _cutoffs(bars, days, history_needed) for ticker, bars in bars_by_ticker.items()}
     asked = {ticker: entry for ticker, entry in asked.items() if len(entry.ends)}
     blocks: list[ForecastRows] = []
-    for done, (ticker, entry) in enumerate(asked.items(), start=1):
-        quantiles = forecast_at(forecaster, [entry], horizons)[0]
-        beside = naive.forecast_cutoffs([entry], horizons)[0]
-        blocks.append(_rows(ticker, entry, horizons, quantiles, beside, forecaster.levels))
+    for tickers in _in_groups(asked):
+        entries = [asked[ticker] for ticker in tickers]
+        quantiles = forecast_at(forecaster, entries, horizons)
+        beside = naive.forecast_cutoffs(entries, horizons)
+        blocks += map(_rows, tickers, entries, quantiles, beside, repeat(horizons), repeat(forecaster.levels))
         if progress:
-            progress(done, len(asked))
+            progress(len(blocks), len(asked))
     if not sum(map(len, blocks)):
         raise NothingToEvaluateError(f"no cutoff with {history_needed} bars up to it and an outcome after it")
     joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _ROW_ARRAYS}
@@ -221,12 +234,19 @@ def _cutoffs(bars: BarArrays, days: DayArray, history_needed: int) -> Cutoffs:
     return Cutoffs(bars, ends[(ends >= history_needed - 1) & (ends < len(bars) - 1)])
 
 
+def _in_groups(tickers: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """So many tickers at a time that a network is asked in full batches and memory stays bounded."""
+    waiting = iter(tickers)
+    while group := tuple(islice(waiting, TICKERS_AT_ONCE)):
+        yield group
+
+
 def _rows(
     ticker: str,
     entry: Cutoffs,
-    horizons: Sequence[int],
     quantiles: FloatArray,
     naive: FloatArray,
+    horizons: Sequence[int],
     levels: tuple[float, ...],
 ) -> ForecastRows:
     """Flatten one ticker's forecasts ``(n_ends, n_horizons, n_levels)``, without those whose outcome is yet to come."""
@@ -267,6 +287,8 @@ def _scores(ticker: str, horizon: int, rows: ForecastRows) -> Scores:
         naive_mape=metrics.mean_absolute_percentage_error(price, rows.anchor),
         mae_log_return=error,
         naive_mae_log_return=naive_error,
+        rmse_log_return=metrics.root_mean_square_error(actual, median),
+        naive_rmse_log_return=metrics.root_mean_square_error(actual, still),
         r2=metrics.r_squared(actual, median),
         naive_r2=metrics.r_squared(actual, still),
         directional_accuracy=metrics.directional_accuracy(actual, median),
@@ -300,3 +322,38 @@ def _ends_of(levels: tuple[float, ...], level: float) -> tuple[int, ...]:
     wanted = (0.5 - level / 2.0, 0.5 + level / 2.0)
     places = tuple(int(np.argmin(np.abs(np.array(levels) - end))) for end in wanted)
     return places if np.allclose([levels[place] for place in places], wanted, rtol=0.0, atol=1e-9) else ()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluate a bundle on bars of a store; the exit code is 0, or 3 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m ml_lifecycle.evaluation.evaluate", description="Score a bundle.")
+    parser.add_argument("bundle", help="bundle folder")
+    parser.add_argument("--store", required=True, help="folder or s3:// address of the bars")
+    parser.add_argument("--tickers", nargs="+", help="tickers to score on; all that are stored if left out")
+    parser.add_argument("--from", dest="after", type=date.fromisoformat, help="first cutoff; the day after calibration")
+    parser.add_argument("--to", dest="until", type=date.fromisoformat, help="last cutoff")
+    parser.add_argument("--every", type=int, default=1, help="trading days between cutoffs")
+    told = parser.parse_args(arguments)
+    try:
+        table = _evaluate_stored(told)
+    except ClosecastError as error:
+        sys.stderr.write(f"{error}\n")
+        return DATA_ERROR
+    sys.stdout.write(json.dumps(table.to_dict(), indent=1) + "\n")
+    return 0
+
+
+def _evaluate_stored(told: argparse.Namespace) -> EvaluationTable:
+    from data_pipeline.storage.feature_store import FeatureStore
+    from ml_lifecycle.export.bundle import load_bundle
+    from ml_lifecycle.export.forecaster import BundleForecaster
+
+    bundle = load_bundle(Path(told.bundle))
+    bars = FeatureStore(told.store).read_many_bar_arrays(told.tickers)
+    after = told.after - timedelta(days=1) if told.after else bundle.manifest.calibration_end
+    days = cutoff_days(bars, after=after, until=told.until, every=told.every)
+    return evaluate(BundleForecaster(bundle), bars, days, horizons=bundle.manifest.horizons)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,16 +1,22 @@
-"""Train a network: bars in, a checkpoint folder out that an export can turn into a bundle."""
+"""Train a network: bars in, a checkpoint folder out that an export can turn into a bundle.
 
+By itself: ``python -m ml_lifecycle.training.train --store BARS --out FOLDER``.
+"""
+
+import argparse
+import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_pipeline.processing.bar_arrays import BarArrays
-from data_pipeline.processing.lstm_preprocessor import latest_window
+from data_pipeline.errors import ClosecastError
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.lstm_preprocessor import Windows, latest_window
 from data_pipeline.processing.scaler import Scaler, fit_scaler
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.calibration import conformal_offsets
@@ -25,19 +31,17 @@ from ml_lifecycle.training.checkpoint import (
     NamedDataVersion,
     write_checkpoint,
 )
-from ml_lifecycle.training.config import TrainingConfig
-from ml_lifecycle.training.pairs import gather
+from ml_lifecycle.training.config import TrainingConfig, load_config
+from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
 from ml_lifecycle.training.resume_state import STATE, run_digest
-from ml_lifecycle.training.training_statistics import (
-    reference_distribution,
-    sample_rows,
-    unconditional_quantiles,
-)
+from ml_lifecycle.training.training_statistics import reference_distribution, sample_rows, unconditional_quantiles
 
 if TYPE_CHECKING:
-    from ml_lifecycle.training.fitting import Progress
+    from ml_lifecycle.training.fitting import Fitted, Progress
+
+DATA_ERROR = 3  # exit code, as the command line has it
 
 
 def train(
@@ -69,8 +73,65 @@ def train(
     parts = part_dates(config, bars_by_ticker)
     data = gather(config, bars_by_ticker, parts)
     out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / CHECKPOINT).unlink(missing_ok=True)  # while this file is absent the folder counts as unfinished
+    (out_dir / CHECKPOINT).unlink(missing_ok=True)  # without this file the folder counts as unfinished
+    trained = _fit(config, parts, data, data_version, out_dir, progress, resume=resume)
+    trained.network.save(out_dir / NETWORK)
+    table = _test_scores(trained, bars_by_ticker)
+    content = CheckpointContent(
+        created_at=datetime.now(UTC),
+        config=config,
+        input_spec=config.input_spec,
+        scaler=trained.scaler.to_dict(),
+        data_version=NamedDataVersion(**asdict(data_version)),
+        tickers=data.tickers,
+        skipped_tickers=data.skipped,
+        market_universe=_universe(data.tickers, exchanges or {}),
+        **asdict(parts),
+        pairs={name: len(pairs) for name, pairs in data.pairs.items()},
+        seed=config.seed,
+        git_commit=git_commit(),
+        library_versions=library_versions(),
+        weights_sha256=trained.weights_sha256,
+        calibration_offsets=trained.offsets.tolist(),
+        reference_distribution=reference_distribution(config, trained.sample),
+        golden=_golden(trained, bars_by_ticker),
+        history=list(trained.fitted.history),
+        best_round=trained.fitted.best_round,
+        windows_per_second=trained.fitted.windows_per_second,
+        training_seconds=round(time.monotonic() - started, 3),
+        scores=[row.to_dict() for row in table.overall] if table else [],
+    )
+    checkpoint = write_checkpoint(out_dir, content, table.forecasts if table else None)
+    (out_dir / STATE).unlink(missing_ok=True)
+    return checkpoint
 
+
+@dataclass(frozen=True)
+class _Trained:
+    """A fitted, calibrated network and what it was fitted on; ``sample`` are windows of the training part."""
+
+    config: TrainingConfig
+    parts: Parts
+    data: TrainingData
+    sample: Windows
+    scaler: Scaler
+    network: Any
+    weights_sha256: str
+    fitted: "Fitted"
+    offsets: FloatArray
+
+
+def _fit(
+    config: TrainingConfig,
+    parts: Parts,
+    data: TrainingData,
+    data_version: DataVersion,
+    out_dir: Path,
+    progress: "Callable[[Progress], None] | None",
+    *,
+    resume: bool,
+) -> _Trained:
+    """Scaler and network from the training part, stopping by the validation part, offsets from the calibration part."""
     # TensorFlow takes seconds to import: whatever can be refused has been refused by now.
     from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.models.weights import network_sha256
@@ -84,66 +145,47 @@ def train(
     networks = build_network(config, unconditional_quantiles(train_pairs, config))
     run = run_digest(config, data_version, data.tickers)
     fitted = fit(config, networks, data, scaler, folder=out_dir, run=run, resume=resume, progress=progress)
-    network = networks.served
-    network.save(out_dir / NETWORK)
-    offsets = conformal_offsets(
-        calibration.targets.astype(np.float64), predict(network, calibration.rows, data, scaler), config.levels
-    )
-    forecaster = NetworkForecaster(
-        network, config.input_spec, scaler, horizons=config.horizons, levels=config.levels, offsets=offsets
-    )
-    known = {ticker: bars_by_ticker[ticker] for ticker in data.tickers}
-    table = _test_scores(config, forecaster, known, parts)
-    content = CheckpointContent(
-        created_at=datetime.now(UTC),
+    quantiles = predict(networks.served, calibration.rows, data, scaler)
+    return _Trained(
         config=config,
-        input_spec=config.input_spec,
-        scaler=scaler.to_dict(),
-        data_version=NamedDataVersion(**asdict(data_version)),
-        tickers=data.tickers,
-        skipped_tickers=data.skipped,
-        market_universe=_universe(data.tickers, exchanges or {}),
-        **asdict(parts),
-        pairs={name: len(pairs) for name, pairs in data.pairs.items()},
-        seed=config.seed,
-        git_commit=git_commit(),
-        library_versions=library_versions(),
-        weights_sha256=network_sha256(network),
-        calibration_offsets=offsets.tolist(),
-        reference_distribution=reference_distribution(config, sample),
-        golden=_golden(config, network, scaler, known, parts),
-        history=list(fitted.history),
-        best_round=fitted.best_round,
-        windows_per_second=fitted.windows_per_second,
-        training_seconds=round(time.monotonic() - started, 3),
-        scores=[row.to_dict() for row in table.overall] if table else [],
+        parts=parts,
+        data=data,
+        sample=sample,
+        scaler=scaler,
+        network=networks.served,
+        weights_sha256=network_sha256(networks.served),
+        fitted=fitted,
+        offsets=conformal_offsets(calibration.targets.astype(np.float64), quantiles, config.levels),
     )
-    checkpoint = write_checkpoint(out_dir, content, table.forecasts if table else None)
-    (out_dir / STATE).unlink(missing_ok=True)
-    return checkpoint
 
 
-def _test_scores(
-    config: TrainingConfig, forecaster: NetworkForecaster, bars_by_ticker: Mapping[str, BarArrays], parts: Parts
-) -> EvaluationTable | None:
-    """Scores after ``calibration_end``; None where no bar comes after it."""
-    days = cutoff_days(bars_by_ticker, after=parts.calibration_end, every=config.every_days)
+def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> EvaluationTable | None:
+    """Scores after ``calibration_end``; None where no outcome comes after it."""
+    config = trained.config
+    forecaster = NetworkForecaster(
+        trained.network,
+        config.input_spec,
+        trained.scaler,
+        horizons=config.horizons,
+        levels=config.levels,
+        offsets=trained.offsets,
+    )
+    known = {ticker: bars_by_ticker[ticker] for ticker in trained.data.tickers}
+    days = cutoff_days(known, after=trained.parts.calibration_end, every=config.every_days)
     try:
-        return evaluate(forecaster, bars_by_ticker, days, horizons=config.horizons)
+        return evaluate(forecaster, known, days, horizons=config.horizons)
     except NothingToEvaluateError:
         return None
 
 
-def _golden(
-    config: TrainingConfig, network: Any, scaler: Scaler, bars_by_ticker: Mapping[str, BarArrays], parts: Parts
-) -> GoldenExample:
+def _golden(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> GoldenExample:
     """The last window before ``calibration_end`` of the first ticker that has one."""
-    spec = config.input_spec
-    until = {ticker: bars.until(parts.calibration_end) for ticker, bars in bars_by_ticker.items()}
-    ticker, bars = next((name, bars) for name, bars in until.items() if len(bars) >= spec.history_needed)
+    spec = trained.config.input_spec
+    until = ((ticker, bars_by_ticker[ticker].until(trained.parts.calibration_end)) for ticker in trained.data.tickers)
+    ticker, bars = next((ticker, bars) for ticker, bars in until if len(bars) >= spec.history_needed)
     window, context, scale = latest_window(bars, spec)
-    scaled_window, scaled_context = scaler.apply(window, context)
-    answer = network.predict_on_batch({"window": scaled_window[None], "context": scaled_context[None]})
+    scaled_window, scaled_context = trained.scaler.apply(window, context)
+    answer = trained.network.predict_on_batch({"window": scaled_window[None], "context": scaled_context[None]})
     return GoldenExample(
         ticker=ticker,
         bars=GoldenExample.listed(bars.last(spec.history_needed)),
@@ -158,3 +200,47 @@ def _universe(tickers: tuple[str, ...], exchanges: Mapping[str, str]) -> dict[st
     """Tickers by exchange, of those whose exchange is known."""
     known = [(exchanges[ticker], ticker) for ticker in tickers if ticker in exchanges]
     return {exchange: tuple(name for place, name in known if place == exchange) for exchange, _ in sorted(known)}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train on bars of a store; the exit code is 0, or 3 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m ml_lifecycle.training.train", description="Train a network.")
+    parser.add_argument("--store", required=True, help="folder or s3:// address of the bars")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--config", default="default", help="YAML file, or 'default' or 'demo'")
+    parser.add_argument("--tickers", nargs="+", help="tickers to train on; all that are stored if left out")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in --out")
+    told = parser.parse_args(arguments)
+    try:
+        checkpoint = _train_from_store(told)
+    except ClosecastError as error:
+        sys.stderr.write(f"{error}\n")
+        return DATA_ERROR
+    sys.stdout.write(f"{checkpoint.folder}\n")
+    return 0
+
+
+def _train_from_store(told: argparse.Namespace) -> Checkpoint:
+    from data_pipeline.storage.feature_store import FeatureStore
+
+    store = FeatureStore(told.store)
+    return train(
+        load_config(told.config),
+        store.read_many_bar_arrays(told.tickers),
+        data_version=store.version(),
+        out_dir=told.out,
+        exchanges={series.ticker: series.exchange for series in store.series()},
+        progress=_tell,
+        resume=told.resume,
+    )
+
+
+def _tell(done: "Progress") -> None:
+    sys.stderr.write(
+        f"batch {done.batches} of at most {done.total}: validation loss {done.validation_loss:.5f}, "
+        f"best {done.best_loss:.5f}, {done.windows_per_second:,.0f} windows/s\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
