@@ -9,9 +9,10 @@ from data_pipeline.processing.lstm_preprocessor import InputSpec, UnusableBarsEr
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.errors import ExportError
-from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_ONNX, SCALER
+from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_ONNX, REPORT, SCALER
 from ml_lifecycle.export.manifest import STEPS, BundleKind, GoldenWindow, InputKind, Manifest, MarketUniverse
 from ml_lifecycle.training.checkpoint import Checkpoint
+from ml_lifecycle.training.checkpoint_report import checkpoint_report
 
 
 def draft_manifest(checkpoint: Checkpoint) -> Manifest:
@@ -58,11 +59,12 @@ def read_calibration(checkpoint: Checkpoint) -> Calibration:
 
 
 def data_files(checkpoint: Checkpoint) -> dict[str, bytes]:
-    """``scaler.json`` and ``reference.json``."""
+    """``scaler.json``, ``reference.json`` and ``report.html``."""
     columns = [column.model_dump(mode="json") for column in checkpoint.content.reference_distribution]
     return {
         SCALER: canonical_json(checkpoint.scaler.to_dict()),
         DRIFT_REFERENCE: canonical_json({"columns": columns}),
+        REPORT: checkpoint_report(checkpoint).encode(),
     }
 
 
