@@ -1,0 +1,40 @@
+"""Every route stands at the root and under /api/v1, with and without a trailing slash, and never redirects."""
+
+import httpx
+import pytest
+
+from app.core.paths import canonical_path
+
+
+@pytest.mark.parametrize(
+    ("sent", "canonical"),
+    [
+        ("/", "/"),
+        ("", "/"),
+        ("/livez", "/livez"),
+        ("/livez/", "/livez"),
+        ("/api/v1", "/"),
+        ("/api/v1/", "/"),
+        ("/api/v1/livez", "/livez"),
+        ("/api/v1/livez/", "/livez"),
+        ("/api/v10/livez", "/api/v10/livez"),
+        ("/api/v1/api/v1/livez", "/api/v1/livez"),
+        ("/livez//", "/livez/"),
+    ],
+)
+def test_one_prefix_and_one_slash_are_taken_away(sent: str, canonical: str) -> None:
+    assert canonical_path(sent) == canonical
+
+
+@pytest.mark.parametrize("path", ["/livez", "/livez/", "/api/v1/livez", "/api/v1/livez/"])
+async def test_four_spellings_are_one_route(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_a_body_survives_a_trailing_slash(client: httpx.AsyncClient) -> None:
+    """A redirect would lose it."""
+    answer = await client.post("/api/v1/auth/token/", data={"username": "a@example.org", "password": "x"})
+
+    assert answer.json()["type"] == "/problems/invalid-credentials"
