@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -20,6 +22,8 @@ log = structlog.get_logger(__name__)
 class Child:
     """A Python module run as a process, with the file descriptors it needs.
 
+    It writes to the file ``log``, or where we write; ``on_end`` is told the number of a process that ended by itself.
+
     Every child gets the reading end of a pipe whose writing end only the supervisor holds: when the supervisor is
     killed, the pipe closes and the child ends itself (`lifeline.py`), so that nobody serves unsupervised.
     """
@@ -28,6 +32,8 @@ class Child:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     descriptors: tuple[int, ...]
+    log: Path | None = None
+    on_end: Callable[[int], None] | None = None
     _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
     _started_at: float = field(default=0.0, init=False)
     _pause_seconds: float = field(default=0.0, init=False)
@@ -41,13 +47,16 @@ class Child:
     def start(self) -> None:
         """Start it now, in a session of its own: Ctrl-C reaches the supervisor, which passes it on."""
         self._started_at = time.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603 (this interpreter, our own modules, no shell)
-            [sys.executable, "-m", *self.arguments],
-            env={**os.environ, **self.environment},
-            stdin=subprocess.DEVNULL,
-            pass_fds=self.descriptors,
-            start_new_session=True,
-        )
+        with nullcontext() if self.log is None else self.log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 (this interpreter, our own modules, no shell)
+                [sys.executable, "-m", *self.arguments],
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=self.descriptors,
+                start_new_session=True,
+            )
 
     def keep_alive(self) -> None:
         """Notice its end and, once the pause is over, start it again. To be called over and over."""
@@ -70,6 +79,8 @@ class Child:
             exit_status=self._process.returncode,
             starts_again_in_seconds=self._pause_seconds,
         )
+        if self.on_end is not None:
+            self.on_end(self._process.pid)
         self._pause_seconds = min(max(2 * self._pause_seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         self._process = None
 

@@ -6,6 +6,8 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -14,6 +16,7 @@ from pydantic import SecretStr
 from app.config import Settings
 from app.supervisor import home
 from app.supervisor.child import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Child
+from app.supervisor.environment import as_environment
 from app.supervisor.errors import ServiceError
 from app.supervisor.lifeline import LIFELINE_FD
 from app.supervisor.listening import LISTEN_FD, listen
@@ -33,13 +36,15 @@ class Supervisor:
     Attributes
     ----------
     settings : those of the caller with absolute paths and, once the database runs, its URL.
+    log : file that the processes write to; None: this process's own standard error.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log: Path | None = None) -> None:
         self.settings = settings.model_copy(update={"home": settings.home.resolve()})
         self.stopping = False
         self.watching = False
         self._postgres = EmbeddedPostgres(self.settings.home / "postgres") if settings.database_url is None else None
+        self._log = log
         self._children: list[Child] = []
         self._socket: socket.socket | None = None
         self._lifeline = os.pipe()
@@ -64,18 +69,14 @@ class Supervisor:
         """Take the port, then start the API processes and the worker; raises ServiceError when the port is taken."""
         self._socket = listen(self.settings.host, self.settings.port)
         metrics = home.empty(self.settings.home / "metrics")
-        shared = {
-            "CLOSECAST_HOME": str(self.settings.home),
-            "CLOSECAST_DATABASE_URL": self.database_url,
-            LIFELINE_FD: str(self._lifeline[0]),
-        }
-        if self.settings.jwt_secret is not None:
-            shared["CLOSECAST_JWT_SECRET"] = self.settings.jwt_secret.get_secret_value()
+        shared = {**as_environment(self.settings), LIFELINE_FD: str(self._lifeline[0])}
         api = {**shared, METRICS_FOLDER: str(metrics), LISTEN_FD: str(self._socket.fileno())}
         for number in range(self.settings.workers):
             descriptors = (self._lifeline[0], self._socket.fileno())
-            self._children.append(Child(f"api-{number}", ["app.supervisor.api_process"], api, descriptors))
-        worker = Child("worker", ["app.supervisor.worker_process"], shared, (self._lifeline[0],))
+            child = Child(f"api-{number}", ["app.supervisor.api_process"], api, descriptors, self._log)
+            child.on_end = partial(_forget_gauges, metrics)
+            self._children.append(child)
+        worker = Child("worker", ["app.supervisor.worker_process"], shared, (self._lifeline[0],), self._log)
         self._children.append(worker)
         for child in self._children:
             child.start()
@@ -120,7 +121,7 @@ class Supervisor:
 
 
 @contextmanager
-def supervised(settings: Settings) -> Iterator[Supervisor]:
+def supervised(settings: Settings, log: Path | None = None) -> Iterator[Supervisor]:
     """A supervisor that holds `home` and that stops, with all it started, when the block ends or SIGTERM comes.
 
     Raises
@@ -128,7 +129,7 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
     AlreadyRunningError, DiskFullError, ServiceError : as `home.hold` says.
     """
     with home.hold(settings.home):
-        supervisor = Supervisor(settings)
+        supervisor = Supervisor(settings, log)
         former = {number: signal.signal(number, _stopper(supervisor)) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield supervisor
@@ -140,6 +141,12 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
             supervisor.stop()
             for number, handler in former.items():
                 signal.signal(number, handler)
+
+
+def _forget_gauges(metrics: Path, pid: int) -> None:
+    """Drop the gauges of an API process that ended; its counters go on counting."""
+    for file in metrics.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
 
 
 class _StopError(BaseException):
