@@ -40,11 +40,17 @@ class CircuitBreaker:
         failures_to_open: int = FAILURES_TO_OPEN,
         open_seconds: float = OPEN_SECONDS,
     ) -> None:
+        self._state = state
         self._open_seconds = open_seconds
         self._factory = SyncCircuitBreakerFactory(
             uow=_UnitOfWork(_Repository(state, failures_to_open, open_seconds)),
             exclude=[(BaseException, lambda error: not counts(error))],
         )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the circuit was opened, its time not counted."""
+        return self._state.read().state == "opened"
 
     @contextmanager
     def guard(self) -> Iterator[None]:

@@ -140,8 +140,8 @@ class YFinanceSource:
         deadline = time.monotonic() + self._timeout_seconds
 
         def worth_repeating(error: Exception) -> bool:
-            passing = isinstance(error, PriceSourceUnavailableError) and not isinstance(error, CircuitOpenError)
-            return passing and deadline - time.monotonic() > self._backoff.longest_seconds
+            may_pass = isinstance(error, PriceSourceUnavailableError) and not self._breaker.is_open
+            return may_pass and deadline - time.monotonic() > self._backoff.longest_seconds
 
         for attempt in stamina.retry_context(
             on=worth_repeating,
@@ -296,8 +296,8 @@ def as_bars(history: pd.DataFrame, start: date, end: date | None) -> pd.DataFram
     bars = history.rename(columns=_OUR_NAMES)
     bars["dividend"] = bars["dividend"] + history.get("Capital Gains", 0.0)
     # The zone is the exchange's: midnight there, or 01:00 where summer time skipped midnight (São Paulo).
-    midnights = pd.DatetimeIndex(history.index).tz_localize(None)
-    bars.index = pd.DatetimeIndex(midnights.normalize().as_unit("s"), name="trading_day")
+    midnights = pd.DatetimeIndex(history.index).tz_localize(None).normalize()
+    bars.index = pd.DatetimeIndex(midnights.to_numpy().astype("datetime64[s]"), name="trading_day")
     wanted = bars.index >= pd.Timestamp(start)
     if end is not None:
         wanted &= bars.index < pd.Timestamp(end)  # Yahoo appends the running session, asked for or not

@@ -31,10 +31,14 @@ def prepare(cache_folder: Path) -> None:
     - Errors are raised; by default yfinance logs them and returns an empty frame.
     - Its cache of 64 answers is emptied: it keeps 4xx and 5xx answers too, so that a retry would send nothing.
     - Its search for the zone of an unknown symbol in quoteSummary and elsewhere (up to 28 requests) is taken for done.
+    - A refusal that it took for a crumb, and would send along for good, is forgotten.
     """
     yf.config.debug.hide_exceptions = False
     YfData.cache_get.cache_clear()
     yfinance_base._tz_info_fetch_ctr = _ZONE_ASKED_TWICE
+    client = SingletonMeta._instances.get(YfData)
+    if client is not None and "Too Many Requests" in (client._crumb or ""):
+        forget_client()
     if yfinance_cache._TzDBManager.get_location() != str(cache_folder):
         _use(cache_folder)
 

@@ -16,7 +16,8 @@ class Answer:
     ----------
     delay_seconds : silence before the first byte.
     drip_seconds : pause between one byte of the body and the next.
-    cut_at : bytes of the body after which the connection breaks; None: it does not.
+    cut_at : bytes of the body after which the connection is closed; None: all are sent.
+    hangs_up : whether the connection breaks before anything is said.
     """
 
     status: int = 200
@@ -26,6 +27,7 @@ class Answer:
     delay_seconds: float = 0.0
     drip_seconds: float = 0.0
     cut_at: int | None = None
+    hangs_up: bool = False
 
     @classmethod
     def of_json(cls, document: Any, status: int = 200) -> Self:
@@ -66,6 +68,7 @@ NOT_FOUND = Answer.of_chart_error(404, "Not Found", "No data found, symbol may b
 TOO_MANY_REQUESTS = Answer(429, b"Edge: Too Many Requests", "text/plain")
 BAD_GATEWAY = Answer(502, b"<html><head><title>502 Bad Gateway</title></head></html>", "text/html")
 MAINTENANCE = Answer(200, b"<!DOCTYPE html><html><body><h1>Will be right back...</h1></body></html>", HTML_TYPE)
+HUNG_UP = Answer(hangs_up=True)
 OTHER_HTML = Answer(200, b"<!DOCTYPE html><html><body>Sign in to continue</body></html>", HTML_TYPE)
 RESULT_NULL = Answer.of_json({"chart": {"result": None, "error": None}})
 RESULT_EMPTY = Answer.of_json({"chart": {"result": [], "error": None}})

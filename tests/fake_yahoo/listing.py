@@ -33,6 +33,7 @@ class Listing:
     null_days : rows that come with nothing but a time stamp.
     volume_only_days : rows that come with a volume and no prices.
     running_at : local time of the last trade, when the newest bar is the running session: stamped with it.
+    appends_newest : whether the newest bar comes with every range, asked for or not.
     capital_gains : of funds, by day.
     """
 
@@ -46,6 +47,7 @@ class Listing:
     null_days: frozenset[date] = frozenset()
     volume_only_days: frozenset[date] = frozenset()
     running_at: time | None = None
+    appends_newest: bool = False
     capital_gains: Mapping[date, float] | None = None
 
     @classmethod
@@ -69,7 +71,10 @@ class Listing:
         stamps = self._stamps(self.bars)
         if len(stamps) and period2 <= stamps[0]:
             return before_listing(period1, period2)
-        return Answer.of_json(self._document(self.bars[(stamps >= period1) & (stamps < period2)]))
+        asked = (stamps >= period1) & (stamps < period2)
+        if self.appends_newest:
+            asked[-1] = True
+        return Answer.of_json(self._document(self.bars[asked]))
 
     def _document(self, rows: pd.DataFrame) -> dict[str, Any]:
         result: dict[str, Any] = {"meta": self._meta(), "indicators": {"quote": [{}]}}

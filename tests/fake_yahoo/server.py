@@ -153,6 +153,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are written apart: the body would wait 40 ms for the receipt
     server: _Server
     host = ""
 
@@ -179,6 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         self.server.yahoo.closing.wait(answer.delay_seconds)
+        self.close_connection = answer.hangs_up or answer.cut_at is not None
+        if answer.hangs_up:
+            return
         self.send_response(answer.status)
         for name, value in {
             "content-type": answer.content_type,
@@ -195,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(answer.body[: answer.cut_at])
         if answer.cut_at is not None:
-            self.close_connection = True
+            self.connection.unwrap()  # said to be the end: a connection that breaks is another matter
 
     def finish(self) -> None:
         """Close the TLS side as well, which socketserver does not know of."""
