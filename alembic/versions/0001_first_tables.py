@@ -172,14 +172,14 @@ def create_tables() -> None:
         "source_budgets",
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("tokens", sa.Double(), nullable=False),
-        sa.Column("refilled_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("filled_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_source_budgets")),
     )
     op.create_table(
         "source_circuits",
         sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("failure_count", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="closed", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("opened_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("source", name=op.f("pk_source_circuits")),
     )

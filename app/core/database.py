@@ -64,6 +64,9 @@ def connection_options(settings: Settings) -> dict[str, str | int]:
     return {
         "connect_timeout": max(2, round(settings.database_timeout_seconds)),  # libpq takes nothing below 2 s
         "tcp_user_timeout": milliseconds,  # a dead peer is noticed without waiting for TCP's own quarter of an hour
+        "keepalives_idle": 10,  # ... even by who only listens
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
         "options": f"-c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={10 * milliseconds}",
         "application_name": "closecast",
     }

@@ -1,24 +1,49 @@
 """Jobs on the same PostgreSQL: the API enqueues by name, the worker knows the tasks."""
 
-from procrastinate import App, PsycopgConnector
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.core.database import bounded_connection_string
+from app.core.database import bounded_connection_string, create_engine, session_factory
 
 DATA_QUEUE = "data"  # what the worker image can do; training has a queue and an image of its own
 
 COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"
 
-# Enqueues on a connection it is given, so it never opens one of its own.
+# Enqueues on a connection that it is given, so it never opens one of its own.
 _enqueuer = App(connector=PsycopgConnector())
 
 
-def worker_app(settings: Settings) -> App:
-    """The job queue as the worker opens it; it waits on its own connections, so statements alone have a deadline."""
-    return App(connector=PsycopgConnector(conninfo=bounded_connection_string(settings), min_size=1, max_size=4))
+@dataclass(frozen=True)
+class WorkerTools:
+    """What a task works with."""
+
+    settings: Settings
+    sessions: async_sessionmaker[AsyncSession]
+
+
+def tools_of(context: JobContext) -> WorkerTools:
+    """The tools of the worker that runs this job."""
+    tools: WorkerTools = context.additional_context["tools"]
+    return tools
+
+
+@asynccontextmanager
+async def open_queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools]]:
+    """The job queue on connections of its own, without tasks yet, and the tools to run them with."""
+    app = App(connector=PsycopgConnector(conninfo=bounded_connection_string(settings), min_size=1, max_size=4))
+    engine = create_engine(settings)
+    try:
+        async with app.open_async():
+            yield app, WorkerTools(settings, session_factory(engine))
+    finally:
+        await engine.dispose()
 
 
 async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: str) -> bool:

@@ -68,21 +68,21 @@ class NewTickerRequest(Base):
 
 
 class SourceBudget(Base):
-    """Token bucket of one price source, shared by every process that asks it."""
+    """Token bucket of one price source, shared by every process that asks it; below zero, tokens are owed."""
 
     __tablename__ = "source_budgets"
 
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     tokens: Mapped[float] = mapped_column(Double)
-    refilled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    filled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class SourceCircuit(Base):
-    """Breaker of one price source, shared by every process that asks it."""
+    """Circuit breaker of one price source, shared likewise; ``opened_at`` in seconds since 1970."""
 
     __tablename__ = "source_circuits"
 
     source: Mapped[str] = mapped_column(Text, primary_key=True)
-    state: Mapped[str] = mapped_column(Text)
-    failure_count: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(Text, server_default="closed")
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
     opened_at: Mapped[float | None] = mapped_column(Double)

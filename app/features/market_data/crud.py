@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import Select, delete, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer_group
@@ -18,17 +18,36 @@ from data_pipeline.serving_window import DataVersion, ServingWindow
 UPSERT_ROWS = 50  # windows per statement: some 80 kB each
 
 
-async def find_window(
-    db: AsyncSession, ticker: str, *, as_of: date | None = None, with_bars: bool = False
-) -> ServingWindowRow | None:
-    """The newest window of a ticker, or the one kept for ``as_of``; the bars only where they are asked for."""
-    wanted = select(ServingWindowRow).where(
-        ServingWindowRow.ticker == ticker,
-        ServingWindowRow.as_of.is_(None) if as_of is None else ServingWindowRow.as_of == as_of,
+async def find_window(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow | None:
+    """The newest window of a ticker, or the one kept for ``as_of``; without its bars."""
+    return await db.scalar(_window(ticker, as_of))
+
+
+async def find_window_with_bars(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow | None:
+    """The same, with its bars."""
+    return await db.scalar(_window(ticker, as_of).options(undefer_group("bars")))
+
+
+def _window(ticker: str, as_of: date | None) -> Select[ServingWindowRow]:
+    is_as_of = ServingWindowRow.as_of.is_(None) if as_of is None else ServingWindowRow.as_of == as_of
+    return select(ServingWindowRow).where(ServingWindowRow.ticker == ticker, is_as_of)
+
+
+async def live_exchanges(db: AsyncSession) -> Sequence[str]:
+    """Exchanges that have a live window."""
+    newest = select(ServingWindowRow.exchange).where(ServingWindowRow.as_of.is_(None), ServingWindowRow.live)
+    return (await db.scalars(newest.distinct().order_by(ServingWindowRow.exchange))).all()
+
+
+async def live_tickers_before(db: AsyncSession, exchange: str, day: date) -> Sequence[str]:
+    """Tickers of one exchange whose newest window is live and ends before ``day``."""
+    behind = select(ServingWindowRow.ticker).where(
+        ServingWindowRow.as_of.is_(None),
+        ServingWindowRow.live,
+        ServingWindowRow.exchange == exchange,
+        ServingWindowRow.cutoff < day,
     )
-    if with_bars:
-        wanted = wanted.options(undefer_group("bars"))
-    return await db.scalar(wanted)
+    return (await db.scalars(behind.order_by(ServingWindowRow.ticker))).all()
 
 
 async def upsert_windows(db: AsyncSession, windows: Sequence[ServingWindow]) -> None:

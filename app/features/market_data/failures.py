@@ -10,6 +10,7 @@ from data_pipeline.errors import ClosecastError, InsufficientHistoryError
 from data_pipeline.sources import base
 
 REMEMBERED = timedelta(hours=1)  # what the source said about the ticker itself
+TROUBLE_SECONDS = 60.0  # of what does not say itself when to come back
 INSUFFICIENT_HISTORY = "insufficient_history"
 
 PERMANENT = {each.cause: each for each in (base.UnknownTickerError, base.NoDataError, base.BeforeListingError)}
@@ -28,11 +29,8 @@ PASSING = {
 async def remember(db: AsyncSession, ticker: str, error: ClosecastError, *, as_of: date | None = None) -> None:
     """Keep ``error`` for whoever waits or asks next, tell them, and commit.
 
-    Trouble of the source is believed as long as it says itself, anything about the ticker for an hour.
+    What the source says about the ticker itself is believed for an hour, trouble as long as it says, or a minute.
     """
-    believed = REMEMBERED
-    if isinstance(error, base.PriceSourceUnavailableError):
-        believed = timedelta(seconds=error.retry_after_seconds)
     await crud.remember_failure(
         db,
         ticker=ticker,
@@ -42,10 +40,16 @@ async def remember(db: AsyncSession, ticker: str, error: ClosecastError, *, as_o
         detail=getattr(error, "detail", str(error)),
         bars_needed=getattr(error, "needed", None),
         bars_found=getattr(error, "found", None),
-        expires_at=datetime.now(UTC) + believed,
+        expires_at=datetime.now(UTC) + _believed_for(error),
     )
     await crud.notify_windows(db, [ticker])
     await db.commit()
+
+
+def _believed_for(error: ClosecastError) -> timedelta:
+    if isinstance(error, (InsufficientHistoryError, *PERMANENT.values())):
+        return REMEMBERED
+    return timedelta(seconds=getattr(error, "retry_after_seconds", TROUBLE_SECONDS))
 
 
 def cause_of(error: ClosecastError) -> str:

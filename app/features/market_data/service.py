@@ -1,14 +1,16 @@
 """Windows from the worker to the API, and what is stored."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.market_data import crud
+from app.features.market_data.errors import TickerNotStoredError
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.processing.bar_arrays import BarArrays
-from data_pipeline.serving_window import DataVersion, ServingWindow
+from data_pipeline.serving_window import ServingWindow
 
 
 async def publish_windows(
@@ -24,16 +26,38 @@ async def publish_windows(
         return
     tickers = [window.ticker for window in windows]
     for version in {window.data_version: None for window in windows}:
-        await record_version(db, version, reports or {})
+        await crud.add_data_version(db, version, reports or {})
     await crud.upsert_windows(db, windows)
     await crud.forget_failures(db, tickers)
     await crud.notify_windows(db, tickers)
     await db.commit()
 
 
-async def record_version(db: AsyncSession, version: DataVersion, reports: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep one data version and its quality reports; the caller commits."""
-    await crud.add_data_version(db, version, reports)
+async def live_exchanges(db: AsyncSession) -> Sequence[str]:
+    """Exchanges of which tickers are stored that a live source keeps up to date."""
+    return await crud.live_exchanges(db)
+
+
+async def live_tickers_behind(db: AsyncSession, newest_days: Mapping[str, date]) -> list[str]:
+    """Live tickers whose window ends before the newest day of their exchange, in alphabetical order."""
+    return [
+        ticker
+        for exchange, newest_day in newest_days.items()
+        for ticker in await crud.live_tickers_before(db, exchange, newest_day)
+    ]
+
+
+async def read_window(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow:
+    """The newest window of a ticker, or the one kept for ``as_of``, with its bars.
+
+    Raises
+    ------
+    TickerNotStoredError
+    """
+    window = await crud.find_window_with_bars(db, ticker, as_of=as_of)
+    if window is None:
+        raise TickerNotStoredError(ticker)
+    return window
 
 
 def bars_of(row: ServingWindowRow) -> BarArrays:

@@ -1,14 +1,16 @@
 """The window that a forecast is made from: the stored one, or one that the worker is asked for."""
 
 import asyncio
+import contextlib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
+from app.core.bounded_cache import BoundedCache
 from app.core.jobs import COLLECT, PUBLISH_WINDOW, defer
 from app.core.notifications import WINDOW_CHANNEL, NotificationListener
 from app.features.market_data import crud
@@ -17,10 +19,13 @@ from app.features.market_data.failures import raise_failure
 from app.models.serving_window import ServingWindowRow
 
 REFRESH_PAUSE_SECONDS = 30.0  # how often one process asks for one stale ticker
+REMEMBERED_WINDOWS = 10_000  # without their bars: about a kilobyte each
 
 
 class WindowDesk:
     """Finds windows; where there is none, asks the worker for it and waits a while.
+
+    The newest windows are remembered, without their bars, for as long as notifications come in: each new one is told.
 
     Parameters
     ----------
@@ -31,7 +36,10 @@ class WindowDesk:
     def __init__(self, listener: NotificationListener, settings: Settings) -> None:
         self._listener = listener
         self._settings = settings
-        self._refresh_asked_at: dict[str, float] = {}
+        self._newest: BoundedCache[str, ServingWindowRow] = BoundedCache(REMEMBERED_WINDOWS)
+        self._news = 0  # how many notifications came: what was read before one of them may be outdated by it
+        self._refresh_asked_at: BoundedCache[str, float] = BoundedCache(REMEMBERED_WINDOWS)
+        listener.on(WINDOW_CHANNEL, self._forget)
 
     async def find(self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID) -> ServingWindowRow:
         """The newest window, or the one of ``as_of``; no connection is held while waiting.
@@ -43,13 +51,30 @@ class WindowDesk:
         NewTickerQuotaError : the user asked for too many new tickers today.
         StaleBarsError : a live ticker's bars are older than the limit.
         """
-        newest = await crud.find_window(db, ticker)
-        if newest is None:
-            newest = await self._collect(db, ticker, user_id)
+        newest = await self._find_newest(db, ticker) or await self._collect(db, ticker, user_id)
         if as_of is not None and as_of < newest.cutoff:
             return await crud.find_window(db, ticker, as_of=as_of) or await self._build(db, ticker, as_of)
         await self._require_fresh(db, newest)
         return newest
+
+    async def _find_newest(self, db: AsyncSession, ticker: str) -> ServingWindowRow | None:
+        if not self._listener.connected.is_set():
+            return await crud.find_window(db, ticker)
+        known = self._newest.get(ticker)
+        if known is not None:
+            return known
+        news = self._news
+        window = await crud.find_window(db, ticker)
+        if window is not None and news == self._news:
+            self._newest.put(ticker, window)
+        return window
+
+    async def _forget(self, ticker: str | None) -> None:
+        self._news += 1
+        if ticker is None:
+            self._newest.clear()
+        else:
+            self._newest.drop(ticker)
 
     async def _collect(self, db: AsyncSession, ticker: str, user_id: UUID) -> ServingWindowRow:
         await raise_failure(db, ticker)
@@ -64,25 +89,24 @@ class WindowDesk:
     async def _ask_worker(
         self, db: AsyncSession, task: str, ticker: str, as_of: date | None, *, lock: str, arguments: Mapping[str, str]
     ) -> ServingWindowRow:
-        """Enqueue, commit, wait for the notification, look again."""
+        """Enqueue, commit, wait to be told, look again."""
         deadline = asyncio.get_running_loop().time() + self._settings.collect_wait_seconds
-        with self._listener.expect(WINDOW_CHANNEL, ticker) as arrived:
+        with self._listener.expect(WINDOW_CHANNEL, ticker) as told:
             await defer(db, task, lock=lock, **arguments)
             await db.commit()
-            while True:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await arrived.wait()
-                except TimeoutError:
-                    pass
-                timed_out = not arrived.is_set()
-                arrived.clear()
-                if (window := await crud.find_window(db, ticker, as_of=as_of)) is not None:
+            while await _is_told(told, deadline):
+                if (window := await self._look_again(db, ticker, as_of)) is not None:
                     return window
-                await raise_failure(db, ticker, as_of=as_of)
-                await db.commit()  # gives the connection back for the next wait
-                if timed_out:
-                    raise CollectionPendingError(ticker)
+        if (window := await self._look_again(db, ticker, as_of)) is not None:
+            return window
+        raise CollectionPendingError(ticker)
+
+    async def _look_again(self, db: AsyncSession, ticker: str, as_of: date | None) -> ServingWindowRow | None:
+        window = await crud.find_window(db, ticker, as_of=as_of)
+        if window is None:
+            await raise_failure(db, ticker, as_of=as_of)
+        await db.commit()  # the connection goes back to the pool while we wait
+        return window
 
     async def _count_new_ticker(self, db: AsyncSession, ticker: str, user_id: UUID) -> None:
         now = datetime.now(UTC)
@@ -93,7 +117,7 @@ class WindowDesk:
 
     async def _require_fresh(self, db: AsyncSession, window: ServingWindowRow) -> None:
         """Have a live window that lacks bars refreshed; refuse it where it lacks too many."""
-        missing = missing_days(window, datetime.now(UTC))
+        missing = missing_days(window.known_at, datetime.now(UTC))
         if not window.live or not missing:
             return
         if self._is_time_to_ask(window.ticker):
@@ -104,17 +128,28 @@ class WindowDesk:
 
     def _is_time_to_ask(self, ticker: str) -> bool:
         now = asyncio.get_running_loop().time()
-        if now - self._refresh_asked_at.get(ticker, -REFRESH_PAUSE_SECONDS) < REFRESH_PAUSE_SECONDS:
+        asked_at = self._refresh_asked_at.get(ticker)
+        if asked_at is not None and now - asked_at < REFRESH_PAUSE_SECONDS:
             return False
-        self._refresh_asked_at[ticker] = now
+        self._refresh_asked_at.put(ticker, now)
         return True
 
 
-def missing_days(window: ServingWindowRow, now: datetime) -> int:
-    """Trading days after the cutoff whose bars are final by ``now``; the window names its instants itself."""
-    return bisect_right(window.known_at, now)
+async def _is_told(told: asyncio.Event, deadline: float) -> bool:
+    """Wait until ``told`` is set, and clear it; False when the deadline (of the loop's clock) came first."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            await told.wait()
+            told.clear()
+            return True
+    return False
 
 
-def is_stale(window: ServingWindowRow, now: datetime) -> bool:
-    """Whether there is, or never will be, a newer bar than the window's last."""
-    return not window.live or missing_days(window, now) > 0
+def missing_days(known_at: Sequence[datetime], now: datetime) -> int:
+    """Trading days after a cutoff whose bars are final by ``now``; ``known_at`` says when each one is."""
+    return bisect_right(known_at, now)
+
+
+def is_stale(*, live: bool, known_at: Sequence[datetime], now: datetime) -> bool:
+    """Whether there is, or never will be, a newer bar than the one at the cutoff."""
+    return not live or missing_days(known_at, now) > 0

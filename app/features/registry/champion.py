@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -22,6 +24,7 @@ from ml_lifecycle.export.manifest import BundleKind
 logger = logging.getLogger(__name__)
 
 STAND_IN = "stand_in"  # told as `promotion` while the reference serves for a champion that is too old
+ALL_TICKERS = "all"  # the rows of an evaluation that no single ticker stands for
 LEDGER_DEPTH = 20  # promotions gone back through for a bundle that still loads
 
 
@@ -43,6 +46,11 @@ class Champion:
     def is_reference(self) -> bool:
         """Whether this is the naive forecast with its quantiles, which does not age."""
         return self.bundle.manifest.kind is BundleKind.REFERENCE
+
+    @cached_property
+    def scores(self) -> Mapping[int, Mapping[str, Any]]:
+        """The manifest's figures over all tickers, by horizon."""
+        return {score["horizon"]: score for score in self.bundle.manifest.scores if score.get("ticker") == ALL_TICKERS}
 
     def age(self, now: datetime) -> timedelta:
         """Time since the bundle was made."""
@@ -112,7 +120,7 @@ class ChampionHolder:
     async def _load(self, decision: Promotion, *, promotion: str) -> Champion | None:
         folder: Path = self._settings.bundles / decision.bundle_id
         try:
-            bundle = await asyncio.to_thread(load_bundle, folder)
+            bundle = await asyncio.to_thread(load_bundle, folder, self._settings.inference_engine)
         except BundleRefusedError as error:
             logger.warning("bundle %s stays out: %s", decision.bundle_id, error.reason)
             return None

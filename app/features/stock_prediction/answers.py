@@ -1,18 +1,22 @@
 """A frozen forecast as the answer of a request."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import date, datetime
 from math import exp
 from typing import Any
 
 from app.features.registry.champion import Champion
+from app.features.stock_prediction.crud import PredictionRow
 from app.features.stock_prediction.schemas import (
     DataRead,
     ForecastRead,
+    NamedDataRead,
     NamedDataVersion,
+    PredictionRead,
     ServedBundle,
     SkillRead,
     StepRead,
+    StoredForecastRead,
 )
 from app.models.forecast import Forecast
 
@@ -42,18 +46,14 @@ def _step(forecast: Forecast, index: int) -> StepRead:
     )
 
 
-def skill_of(scores: Iterable[dict[str, Any]], horizons: Iterable[int], days_ahead: int) -> dict[str, SkillRead]:
+def skill_of(champion: Champion, days_ahead: int) -> dict[str, SkillRead]:
     """The manifest's figures at each horizon shown; nothing is interpolated between heads."""
-    measured = {score["horizon"]: score for score in scores if "label" in score}
-    return {
-        str(horizon): SkillRead.model_validate(_label(measured[horizon])) if horizon in measured else UNMEASURED
-        for horizon in horizons
-        if horizon <= days_ahead
-    }
+    shown = (horizon for horizon in champion.bundle.manifest.horizons if horizon <= days_ahead)
+    return {str(horizon): _skill(champion.scores.get(horizon, {}).get("skill")) for horizon in shown}
 
 
-def _label(score: dict[str, Any]) -> dict[str, Any]:
-    return {field: score.get(field) for field in SkillRead.model_fields}
+def _skill(measured: Mapping[str, Any] | None) -> SkillRead:
+    return UNMEASURED if measured is None else SkillRead.model_validate(measured)
 
 
 def bundle_of(champion: Champion, now: datetime, *, flagged: bool) -> ServedBundle:
@@ -77,36 +77,68 @@ def answer_of(
     stale: bool,
     latency_ms: float,
 ) -> ForecastRead:
-    """The whole answer."""
+    """The answer of a prediction: the frozen part, and what there is to say about it now."""
     steps = steps_of(forecast, days_ahead)
     return ForecastRead(
-        forecast_id=forecast.id,
-        kind=forecast.kind,
-        ticker=forecast.ticker,
-        exchange=forecast.exchange,
-        currency=forecast.currency,
-        cutoff=forecast.cutoff,
-        anchor=forecast.anchor,
-        price_basis=forecast.price_basis,
-        made_at=forecast.made_at,
-        bundle=bundle,
-        data=DataRead(
-            source=forecast.source,
-            version=NamedDataVersion(
-                table_id=forecast.data_table_id, version=forecast.data_version, content_sha256=forecast.data_sha256
-            ),
-            as_of=as_of,
-            stale=stale,
-            repaired_bars=forecast.repaired_bars,
-        ),
+        **_frozen_fields(forecast),
         steps=steps,
+        bundle=bundle,
+        data=DataRead(**_data_fields(forecast), as_of=as_of, stale=stale),
         skill=skill,
         drift_warning=None,
         drift_details=None,
-        market_inputs=forecast.market_inputs,
         latency_ms=latency_ms,
         predicted_price=steps[0].median,
-        model_version=forecast.bundle_id,
         predictions=[step.median for step in steps],
         generated_at=forecast.made_at,
     )
+
+
+def stored_answer_of(forecast: Forecast) -> StoredForecastRead:
+    """A forecast read again: all of it that is frozen, nothing else."""
+    return StoredForecastRead(
+        **_frozen_fields(forecast),
+        steps=steps_of(forecast, len(forecast.log_returns)),
+        data=NamedDataRead(**_data_fields(forecast)),
+    )
+
+
+def prediction_of(row: PredictionRow) -> PredictionRead:
+    """One line of a user's history."""
+    logged, ticker, cutoff, kind, bundle_id = row
+    return PredictionRead(
+        prediction_id=logged.id,
+        answered_at=logged.answered_at,
+        route=logged.route,
+        request_id=logged.request_id,
+        latency_ms=logged.latency_ms,
+        days_ahead=logged.days_ahead,
+        forecast_id=logged.forecast_id,
+        ticker=ticker,
+        cutoff=cutoff,
+        kind=kind,
+        bundle_id=bundle_id,
+    )
+
+
+def _frozen_fields(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "forecast_id": forecast.id,
+        "kind": forecast.kind,
+        "ticker": forecast.ticker,
+        "exchange": forecast.exchange,
+        "currency": forecast.currency,
+        "cutoff": forecast.cutoff,
+        "anchor": forecast.anchor,
+        "price_basis": forecast.price_basis,
+        "made_at": forecast.made_at,
+        "market_inputs": forecast.market_inputs,
+        "model_version": forecast.bundle_id,
+    }
+
+
+def _data_fields(forecast: Forecast) -> dict[str, Any]:
+    version = NamedDataVersion(
+        table_id=forecast.data_table_id, version=forecast.data_version, content_sha256=forecast.data_sha256
+    )
+    return {"source": forecast.source, "version": version, "repaired_bars": forecast.repaired_bars}

@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models.forecast import Forecast
 from app.models.prediction_log import PredictionLogRow
 
+# A logged request; ticker, cutoff, kind and bundle of its forecast, if it has one.
+PredictionRow = Row[PredictionLogRow, str | None, date | None, str | None, str | None]
+
 
 async def find_forecast(db: AsyncSession, bundle_id: str, ticker: str, cutoff: date) -> Forecast | None:
     """The one frozen forecast of a bundle for a ticker after a cutoff."""
@@ -42,7 +45,7 @@ async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: U
 
 async def list_predictions(
     db: AsyncSession, user_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
-) -> Sequence[Row[PredictionLogRow, str, date, str, str]]:
+) -> Sequence[PredictionRow]:
     """A user's logged requests with the forecast each was answered with, newest first."""
     log = PredictionLogRow
     page = (

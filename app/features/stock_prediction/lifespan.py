@@ -13,6 +13,7 @@ from app.core.database import bounded_connection_string, create_engine
 from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
 from app.features.market_data.windows import WindowDesk
 from app.features.registry.champion import ChampionHolder
+from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.partitions import ensure_partitions
 from app.features.stock_prediction.service import ForecastDesk
@@ -33,7 +34,7 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     app.state.notifications = listener = NotificationListener(bounded_connection_string(settings))
     app.state.champions = champions = ChampionHolder(sessions, settings)
     listener.on(CHAMPION_CHANNEL, champions.reload)
-    app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), log)
+    app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), Freezer(sessions), log)
     await _make_partitions(sessions)
     await champions.reload()
     listener.start()

@@ -64,14 +64,19 @@ class NamedDataVersion(Part):
     content_sha256: str
 
 
-class DataRead(Part):
+class NamedDataRead(Part):
     """What the forecast was made from."""
 
     source: str
     version: NamedDataVersion
+    repaired_bars: int = Field(description="Bars of the window that the checks dropped or flagged.")
+
+
+class DataRead(NamedDataRead):
+    """The same, and how it stands at this moment."""
+
     as_of: date | None = Field(description="The day asked for; null: the newest bars.")
     stale: bool = Field(description="A newer bar exists, or (files, sample) none will come by itself.")
-    repaired_bars: int = Field(description="Bars of the window that the checks dropped or flagged.")
 
 
 class StepRead(Part):
@@ -98,8 +103,8 @@ class SkillRead(Part):
     interval: tuple[float, float] | None
 
 
-class ForecastRead(Part):
-    """A frozen forecast: it was stored before it was answered and never changes."""
+class FrozenForecastRead(Part):
+    """What is frozen of a forecast: it was stored before it was answered and never changes."""
 
     forecast_id: UUID
     kind: Literal["live", "hindcast"]
@@ -110,18 +115,45 @@ class ForecastRead(Part):
     anchor: float = Field(description="Close at the cutoff; every price is this times exp(log return).")
     price_basis: str
     made_at: datetime
+    steps: list[StepRead]
+    market_inputs: Literal["used", "missing", "not_used"]
+    disclaimer: str = DISCLAIMER
+    model_version: str = Field(description="Id of the bundle.")
+
+
+class StoredForecastRead(FrozenForecastRead):
+    """A forecast that was answered to you, all 30 steps of it."""
+
+    data: NamedDataRead
+
+
+class ForecastRead(FrozenForecastRead):
+    """A frozen forecast with what there is to say about it at this moment."""
+
     bundle: ServedBundle
     data: DataRead
-    steps: list[StepRead]
     skill: dict[str, SkillRead] = Field(
         description="By horizon, for the horizons shown that the bundle has a head for; steps between have no figures."
     )
     drift_warning: bool | None = Field(description="null: not measured.")
     drift_details: dict[str, Any] | None
-    market_inputs: Literal["used", "missing", "not_used"]
     latency_ms: float
-    disclaimer: str = DISCLAIMER
     predicted_price: float = Field(description="Median of step 1.")
-    model_version: str = Field(description="Id of the bundle.")
     predictions: list[float] = Field(description="Medians of the steps shown.")
     generated_at: datetime = Field(description="Same as made_at.")
+
+
+class PredictionRead(Part):
+    """One request that was answered to you."""
+
+    prediction_id: UUID
+    answered_at: datetime
+    route: str
+    request_id: str | None
+    latency_ms: float
+    days_ahead: int | None
+    forecast_id: UUID | None = Field(description="null: your own window was answered, and not frozen.")
+    ticker: str | None
+    cutoff: date | None
+    kind: Literal["live", "hindcast"] | None
+    bundle_id: str | None

@@ -1,22 +1,25 @@
 """A question becomes a frozen forecast, a logged row and an answer, in this order."""
 
-import asyncio
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from time import perf_counter
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.features.market_data import crud as window_crud
+from app.core.monitoring import metrics
+from app.core.paging import decode_cursor, encode_cursor
 from app.features.market_data.windows import WindowDesk, is_stale
-from app.features.registry.champion import Champion, ChampionHolder
+from app.features.registry.champion import ChampionHolder
 from app.features.stock_prediction import answers, crud
+from app.features.stock_prediction.errors import ForecastNotFoundError
+from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
-from app.features.stock_prediction.predictor import forecast_values
-from app.features.stock_prediction.schemas import ForecastRead
+from app.features.stock_prediction.predictor import LIVE
+from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
 from app.models.forecast import Forecast
-from app.models.serving_window import ServingWindowRow
+from app.schemas.page import Page
+from data_pipeline.errors import ClosecastError
 
 
 @dataclass(frozen=True)
@@ -34,46 +37,91 @@ class Question:
 class ForecastDesk:
     """Answers questions; one per process."""
 
-    def __init__(self, champions: ChampionHolder, windows: WindowDesk, log: PredictionLogWriter) -> None:
+    def __init__(
+        self, champions: ChampionHolder, windows: WindowDesk, freezer: Freezer, log: PredictionLogWriter
+    ) -> None:
         self._champions = champions
         self._windows = windows
+        self._freezer = freezer
         self._log = log
 
     async def answer(self, db: AsyncSession, question: Question) -> ForecastRead:
-        """The forecast asked for; its row and its log row are committed when this returns."""
+        """The forecast asked for; its row and its log row are committed when this returns.
+
+        Raises
+        ------
+        What ``WindowDesk.find``, ``ChampionHolder.serving``, ``Freezer.frozen`` and ``PredictionLogWriter.append`` do.
+        """
+        try:
+            answer = await self._answer(db, question)
+        except ClosecastError as error:
+            metrics.forecasts_total.labels(metrics.outcome_of(error)).inc()
+            raise
+        return answer
+
+    async def _answer(self, db: AsyncSession, question: Question) -> ForecastRead:
         started = perf_counter()
         window = await self._windows.find(db, question.ticker, question.as_of, question.user_id)
+        await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
         champion = self._champions.serving(now)
-        frozen = await self._frozen(db, champion, window, now)
-        await db.commit()  # the connection goes back to the pool before the log is waited for
-        manifest = champion.bundle.manifest
-        latency_ms = (perf_counter() - started) * 1000
+        frozen = await self._freezer.frozen(champion, window)
+        latency_ms = round((perf_counter() - started) * 1000, 3)
         answer = answers.answer_of(
             frozen,
             bundle=answers.bundle_of(champion, now, flagged=self._champions.is_flagged(champion, now)),
-            skill=answers.skill_of(manifest.scores, manifest.horizons, question.days_ahead),
+            skill=answers.skill_of(champion, question.days_ahead),
             days_ahead=question.days_ahead,
             as_of=question.as_of,
-            stale=is_stale(window, now),
-            latency_ms=round(latency_ms, 3),
+            stale=is_stale(live=window.live, known_at=frozen.known_at, now=now),
+            latency_ms=latency_ms,
         )
-        await self._log.append(
-            LogEntry(
-                route=question.route,
-                latency_ms=latency_ms,
-                user_id=question.user_id,
-                request_id=question.request_id,
-                forecast_id=frozen.id,
-                days_ahead=question.days_ahead,
-            )
-        )
+        await self._log.append(_log_entry(question, frozen, latency_ms))
+        _measure(frozen, now)
         return answer
 
-    async def _frozen(self, db: AsyncSession, champion: Champion, window: ServingWindowRow, now: datetime) -> Forecast:
-        frozen = await crud.find_forecast(db, champion.bundle_id, window.ticker, window.cutoff)
-        if frozen is not None:
-            return frozen
-        whole = await window_crud.find_window(db, window.ticker, as_of=window.as_of, with_bars=True) or window
-        values = await asyncio.to_thread(forecast_values, champion, whole, now)
-        return await crud.freeze_forecast(db, values)
+
+def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEntry:
+    return LogEntry(
+        route=question.route,
+        latency_ms=latency_ms,
+        user_id=question.user_id,
+        request_id=question.request_id,
+        forecast_id=frozen.id,
+        days_ahead=question.days_ahead,
+    )
+
+
+def _measure(frozen: Forecast, asked_at: datetime) -> None:
+    outcome = metrics.ForecastOutcome.COMPUTED if frozen.made_at >= asked_at else metrics.ForecastOutcome.REPEATED
+    metrics.forecasts_total.labels(outcome).inc()
+    if frozen.kind == LIVE:  # a hindcast's age says nothing of how fresh the bars are
+        newest_bar = datetime.combine(frozen.cutoff, time(), tzinfo=UTC)
+        metrics.data_age_seconds.observe((asked_at - newest_bar).total_seconds())
+
+
+async def read_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> StoredForecastRead:
+    """A forecast that was answered to this user, all of its steps.
+
+    Raises
+    ------
+    ForecastNotFoundError : there is none, or it was answered to others only.
+    """
+    frozen = await crud.find_answered_forecast(db, forecast_id, user_id)
+    if frozen is None:
+        raise ForecastNotFoundError(forecast_id)
+    return answers.stored_answer_of(frozen)
+
+
+async def list_predictions(db: AsyncSession, user_id: UUID, *, cursor: str | None, limit: int) -> Page[PredictionRead]:
+    """One page of what a user was answered, newest first.
+
+    Raises
+    ------
+    InvalidCursorError
+    """
+    before = decode_cursor(cursor) if cursor is not None else None
+    rows = await crud.list_predictions(db, user_id, limit=limit + 1, before=before)
+    items = [answers.prediction_of(row) for row in rows[:limit]]
+    last = items[-1] if len(rows) > limit else None
+    return Page(items=items, next_cursor=None if last is None else encode_cursor(last.answered_at, last.prediction_id))

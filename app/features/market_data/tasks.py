@@ -1,0 +1,77 @@
+"""Jobs about bars. The pipeline is imported inside the tasks: who only enqueues them must not carry it."""
+
+import asyncio
+from datetime import UTC, date, datetime
+
+from procrastinate import App, JobContext
+from procrastinate.types import JSONValue
+
+from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, tools_of
+from app.core.monitoring.metrics import count_source_error
+from app.features.market_data import failures, service
+from data_pipeline.sources.base import PriceSourceError
+
+COLLECT_MANY = "collect_many"
+REFRESH = "refresh_final_exchanges"
+REFRESH_TICKERS = 50  # in one job: one merge, within a few minutes at Yahoo's pace
+
+
+def add_tasks(app: App) -> None:
+    """Let a worker run the jobs about bars."""
+    app.task(name=COLLECT, queue=DATA_QUEUE, pass_context=True)(collect)
+    app.task(name=COLLECT_MANY, queue=DATA_QUEUE, pass_context=True)(collect_many)
+    app.task(name=PUBLISH_WINDOW, queue=DATA_QUEUE, pass_context=True)(publish_window)
+    # The calendar is asked every ten minutes rather than a clock at each close: cron knows no half days and no zones.
+    refresh = app.task(name=REFRESH, queue=DATA_QUEUE, queueing_lock=REFRESH, pass_context=True)
+    app.periodic(cron="*/10 * * * *")(refresh(refresh_final_exchanges))
+
+
+async def collect(context: JobContext, ticker: str) -> None:
+    """Bring one ticker's bars up to date and publish its window, or remember why that failed."""
+    await _collect(tools_of(context), [ticker])
+
+
+async def collect_many(context: JobContext, tickers: list[str]) -> None:
+    """The same for many tickers, in one data version."""
+    await _collect(tools_of(context), tickers)
+
+
+async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
+    """Build and keep the window of one ticker up to a past day, or remember why there is none."""
+    from app.features.market_data.collecting import build_window
+
+    tools, day = tools_of(context), date.fromisoformat(as_of)
+    try:
+        window = await asyncio.to_thread(build_window, tools.settings, ticker, day)
+    except PriceSourceError as error:
+        async with tools.sessions() as db:
+            await failures.remember(db, ticker, error, as_of=day)
+        return
+    async with tools.sessions() as db:
+        await service.publish_windows(db, [window])
+
+
+async def refresh_final_exchanges(context: JobContext, timestamp: int) -> None:
+    """Collect the live tickers of every exchange that has become final since their newest bar."""
+    from app.features.market_data.collecting import last_final_days
+
+    tools, now = tools_of(context), datetime.fromtimestamp(timestamp, UTC)
+    async with tools.sessions() as db:
+        exchanges = await service.live_exchanges(db)
+        final = await asyncio.to_thread(last_final_days, tools.settings, exchanges, now)
+        behind = await service.live_tickers_behind(db, final)
+    for first in range(0, len(behind), REFRESH_TICKERS):
+        job = context.app.configure_task(COLLECT_MANY, queue=DATA_QUEUE, lock=REFRESH)
+        await job.defer_async(tickers=list[JSONValue](behind[first : first + REFRESH_TICKERS]))
+
+
+async def _collect(tools: WorkerTools, tickers: list[str]) -> None:
+    from app.features.market_data.collecting import collect_tickers
+
+    collected = await asyncio.to_thread(collect_tickers, tools.settings, tickers)
+    async with tools.sessions() as db:
+        await service.publish_windows(db, collected.windows, collected.reports)
+        for ticker, error in collected.errors.items():
+            if isinstance(error, PriceSourceError):
+                count_source_error(error)
+            await failures.remember(db, ticker, error)

@@ -1,0 +1,22 @@
+"""Jobs about the prediction log."""
+
+from datetime import UTC, datetime
+
+from procrastinate import App, JobContext
+
+from app.core.jobs import DATA_QUEUE, tools_of
+from app.features.stock_prediction.partitions import ensure_partitions
+
+PARTITIONS = "ensure_log_partitions"
+
+
+def add_tasks(app: App) -> None:
+    """Let a worker run the jobs about the prediction log."""
+    task = app.task(name=PARTITIONS, queue=DATA_QUEUE, queueing_lock=PARTITIONS, pass_context=True)
+    app.periodic(cron="17 3 * * *")(task(ensure_log_partitions))  # UTC; API processes make them at start-up too
+
+
+async def ensure_log_partitions(context: JobContext, timestamp: int) -> None:
+    """Make the log's partitions of the next three months."""
+    async with tools_of(context).sessions() as db:
+        await ensure_partitions(db, datetime.fromtimestamp(timestamp, UTC))

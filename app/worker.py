@@ -1,0 +1,83 @@
+"""The job worker: everything that needs the pipeline, so that the API does not."""
+
+import asyncio
+from datetime import timedelta
+
+from procrastinate import App, JobContext
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Status
+
+from app.config import Settings
+from app.core.database import DatabaseUnavailableError
+from app.core.jobs import DATA_QUEUE, open_queue
+from app.core.monitoring.logging import configure_logging
+from app.features.market_data import tasks as market_data_tasks
+from app.features.stock_prediction import tasks as stock_prediction_tasks
+
+AT_ONCE = 4  # jobs: while Yahoo is slow about one ticker, stored bars can still be published
+GRACE_SECONDS = 20  # for the jobs at hand, after SIGTERM
+STALLED_AFTER_SECONDS = 30  # without a heartbeat; three were due
+KEPT = timedelta(days=7)  # failed jobs, for whoever looks into them
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then finish the jobs at hand.
+
+    Raises
+    ------
+    DatabaseUnavailableError : there is no database to take jobs from, or it went away: start again.
+    """
+    configure_logging(settings.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except ConnectorException as error:
+        raise DatabaseUnavailableError from error
+
+
+async def _run(settings: Settings) -> None:
+    async with open_queue(settings) as (app, tools):
+        market_data_tasks.add_tasks(app)
+        stock_prediction_tasks.add_tasks(app)
+        add_upkeep(app)
+        await restart_stalled_jobs(app)
+        await app.run_worker_async(
+            queues=[DATA_QUEUE],
+            concurrency=AT_ONCE,
+            delete_jobs="successful",
+            shutdown_graceful_timeout=GRACE_SECONDS,
+            stalled_worker_timeout=STALLED_AFTER_SECONDS,
+            additional_context={"tools": tools},
+        )
+
+
+def add_upkeep(app: App) -> None:
+    """Let a worker look after the queue itself."""
+    minutely = app.task(name="restart_stalled", queue=DATA_QUEUE, queueing_lock="restart_stalled", pass_context=True)
+    app.periodic(cron="* * * * *")(minutely(_restart_stalled))
+    daily = app.task(name="drop_old_jobs", queue=DATA_QUEUE, queueing_lock="drop_old_jobs", pass_context=True)
+    app.periodic(cron="41 3 * * *")(daily(_drop_old_jobs))
+
+
+async def restart_stalled_jobs(app: App) -> int:
+    """Put back what a killed worker was at, and gives their number: its lock would hold up its ticker for good.
+
+    Every task may run twice.
+    """
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS))
+    for job in stalled:
+        try:
+            await app.job_manager.retry_job(job)
+        except AlreadyEnqueued:  # the same waits already: this one need not run again
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+    return len(stalled)
+
+
+async def _restart_stalled(context: JobContext, timestamp: int) -> None:
+    del timestamp
+    await restart_stalled_jobs(context.app)
+
+
+async def _drop_old_jobs(context: JobContext, timestamp: int) -> None:
+    del timestamp
+    hours = int(KEPT / timedelta(hours=1))
+    await context.app.job_manager.delete_old_jobs(nb_hours=hours, include_failed=True, include_aborted=True)
