@@ -29,7 +29,7 @@ _event = pa.Column(float, pa.Check.ge(0.0), coerce=True)
 
 BAR_SCHEMA = pa.DataFrameSchema(
     {**dict.fromkeys(PRICE_COLUMNS, _price), "volume": _event, "dividend": _event, "split": _event},
-    index=pa.Index("datetime64[s]", name="trading_day", unique=True, coerce=True),
+    index=pa.Index("datetime64[s]", name="trading_day", unique=True),
     checks=[
         pa.Check(lambda bars: bars.index.is_monotonic_increasing, error="trading days ascend"),
         pa.Check(lambda bars: bars["high"] >= bars["low"] * (1 - ROUNDING), error="high is not below low"),
@@ -83,9 +83,10 @@ def _numbers(fetched: FetchedBars) -> pd.DataFrame:
     """The bar columns as float64 on days without a time of day, nulls as NaN."""
     try:
         bars = fetched.bars.loc[:, list(BAR_COLUMNS)].astype(np.float64)
-        return bars.set_axis(bars.index.astype("datetime64[s]").normalize().rename("trading_day"))
+        days = bars.index.astype("datetime64[s]").to_numpy().astype("datetime64[D]").astype("datetime64[s]")
     except (KeyError, TypeError, ValueError) as error:
         raise MalformedAnswerError(fetched.ticker, fetched.source, f"no table of daily bars: {error}") from error
+    return bars.set_axis(pd.DatetimeIndex(days, name="trading_day"))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,167 @@
+"""No look-ahead, exactly: columns, scaler, windows and targets; and the checker itself, on leaks planted for it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.causal_filters import trailing_mean
+from data_pipeline.processing.input_columns import COLUMNS
+from data_pipeline.processing.look_ahead import LATER_FACTOR, future_variants, look_ahead_faults
+from data_pipeline.processing.lstm_preprocessor import InputSpec, latest_window, prepare_series
+from data_pipeline.processing.volatility import log_returns, volatility_scale
+from tests.made_up_bars import make_bars
+
+SPEC = InputSpec(
+    columns=("log_return", "range_volatility", "gap", "volume_ratio"),
+    context_columns=("volatility_level", "volatility_state_fast", "drawdown", "weekday_sine"),
+    lookback=40,
+)
+seeds = st.integers(0, 2**20)
+few = settings(max_examples=8, deadline=None)
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+@few
+@given(seed=seeds, distance=st.integers(1, 60))
+def test_a_column_reads_nothing_after_the_cutoff_and_forgets_what_lies_before_its_warm_up(
+    name: str, seed: int, distance: int
+) -> None:
+    column = COLUMNS[name]
+    bars = make_bars(column.warm_up + 200, seed=seed)
+
+    faults = look_ahead_faults(column.compute, bars, end=len(bars) - 1 - distance, warm_up=column.warm_up, seed=seed)
+
+    assert faults == []
+
+
+@few
+@given(seed=seeds, distance=st.integers(1, 60))
+def test_the_volatility_scale_reads_nothing_after_the_cutoff(seed: int, distance: int) -> None:
+    bars = make_bars(500, seed=seed)
+
+    def scale(some: BarArrays) -> FloatArray:
+        return volatility_scale(log_returns(some.adj_close), (0.94, 0.99), 250)
+
+    assert look_ahead_faults(scale, bars, end=499 - distance, warm_up=250, seed=seed) == []
+
+
+@few
+@given(seed=seeds, distance=st.integers(1, 60))
+def test_windows_cut_from_a_whole_series_are_bit_for_bit_those_of_the_serving_path(seed: int, distance: int) -> None:
+    bars = make_bars(460, seed=seed)
+    end = len(bars) - 1 - distance
+
+    trained = prepare_series(bars, SPEC).windows([end])
+    window, context, scale = latest_window(bars[: end + 1], SPEC)
+
+    np.testing.assert_array_equal(trained.window[0], window)
+    np.testing.assert_array_equal(trained.context[0], context)
+    assert trained.scale[0] == scale
+
+
+@few
+@given(seed=seeds, distance=st.integers(1, 60))
+def test_windows_stay_bit_for_bit_whatever_comes_after_the_cutoff(seed: int, distance: int) -> None:
+    bars = make_bars(460, seed=seed)
+    end = len(bars) - 1 - distance
+    known = prepare_series(bars, SPEC).windows([end - 1, end])
+
+    for variant in future_variants(bars, end, seed).values():
+        other = prepare_series(variant, SPEC).windows([end - 1, end])
+        np.testing.assert_array_equal(other.window, known.window)
+        np.testing.assert_array_equal(other.context, known.context)
+        np.testing.assert_array_equal(other.scale, known.scale)
+
+
+@few
+@given(seed=seeds)
+def test_a_later_adjustment_factor_leaves_the_latest_window_alone(seed: int) -> None:
+    bars = make_bars(400, seed=seed)
+    rescaled = replace(bars, adj_close=bars.adj_close * LATER_FACTOR)
+
+    for value, known in zip(latest_window(rescaled, SPEC), latest_window(bars, SPEC), strict=True):
+        np.testing.assert_allclose(value, known, rtol=1e-12, atol=1e-12)
+
+
+def test_bars_before_the_needed_history_change_nothing_at_all() -> None:
+    bars = make_bars(700, seed=3)
+
+    for value, known in zip(latest_window(bars[200:], SPEC), latest_window(bars, SPEC), strict=True):
+        np.testing.assert_array_equal(value, known)
+
+
+def centred_mean(bars: BarArrays) -> FloatArray:
+    """Leak: the mean of five returns, two of them from tomorrow on."""
+    return np.convolve(log_returns(bars.adj_close), np.full(5, 0.2), mode="same")
+
+
+def whole_series_score(bars: BarArrays) -> FloatArray:
+    """Leak: standardised by mean and deviation of the whole series."""
+    returns = log_returns(bars.adj_close)
+    return (returns - np.nanmean(returns)) / np.nanstd(returns)
+
+
+def back_filled(bars: BarArrays) -> FloatArray:
+    """Leak: days without a new high take the value of the next day that has one."""
+    new_high = np.where(np.diff(bars.close, prepend=0.0) > 0.0, bars.close / bars.open, np.nan)
+    rows = np.where(np.isnan(new_high), len(bars) - 1, np.arange(len(bars)))
+    return new_high[np.minimum.accumulate(rows[::-1])[::-1]]
+
+
+def tomorrows_return(bars: BarArrays) -> FloatArray:
+    """Leak: the target among the inputs."""
+    return np.roll(log_returns(bars.adj_close), -1)
+
+
+def days_to_next_bar(bars: BarArrays) -> FloatArray:
+    """Leak: the date of the next bar, which is not known where a holiday may come."""
+    return np.diff(bars.trading_day.astype("datetime64[D]"), append=np.datetime64("2030-01-01")).astype(np.float64)
+
+
+def rank_in_series(bars: BarArrays) -> FloatArray:
+    """Leak: how this volume compares with all others, later ones too."""
+    return np.argsort(np.argsort(bars.volume)).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    "leak", [centred_mean, whole_series_score, back_filled, tomorrows_return, days_to_next_bar, rank_in_series]
+)
+def test_a_planted_leak_from_the_future_is_caught(leak: Callable[[BarArrays], FloatArray]) -> None:
+    faults = look_ahead_faults(leak, make_bars(300, seed=1), end=200, warm_up=20)
+
+    assert any(fault.startswith("bars after the cutoff") for fault in faults)
+
+
+def test_a_price_level_among_the_columns_is_caught() -> None:
+    """A later dividend would rescale it: the network would see another input for the same past."""
+
+    def level(bars: BarArrays) -> FloatArray:
+        return trailing_mean(bars.adj_close, 5)
+
+    assert look_ahead_faults(level, make_bars(300), end=200, warm_up=4) == ["a later adjustment factor moved a value"]
+
+
+def test_a_warm_up_declared_too_short_is_caught() -> None:
+    """A recursive average remembers where the series began."""
+
+    def recursive(bars: BarArrays) -> FloatArray:
+        squares = np.square(np.nan_to_num(log_returns(bars.adj_close)))
+        average = np.zeros(len(bars))
+        for row in range(1, len(bars)):
+            average[row] = 0.99 * average[row - 1] + 0.01 * squares[row]
+        return average
+
+    faults = look_ahead_faults(recursive, make_bars(400), end=300, warm_up=100)
+
+    assert faults == ["the series starts 100 bars later: a value beyond the warm-up of 100 moved"]
+
+
+def test_a_value_missing_beyond_the_warm_up_is_caught() -> None:
+    faults = look_ahead_faults(COLUMNS["drawdown"].compute, make_bars(400), end=300, warm_up=100)
+
+    assert "a value beyond the warm-up of 100 is not finite" in faults
