@@ -245,7 +245,7 @@ async def admit(
     ------
     NotAuthenticatedError, InvalidTokenError, MissingScopeError
     """
-    if token is None:
+    if not token:
         raise NotAuthenticatedError
     tokens: Tokens = request.app.state.tokens
     principal = await find_principal(db, tokens.verify(token, "access"))

@@ -49,11 +49,16 @@ def refuse_weak_password(password: str, *, email: str) -> None:
         raise WeakPasswordError("it repeats few characters")
     if _is_run(folded):
         raise WeakPasswordError("its characters follow each other")
-    if _stem(folded) in COMMON_STEMS or _stem(folded.translate(LOOK_ALIKES)) in COMMON_STEMS:
+    if COMMON_STEMS & {_stem(folded), _stem(_without_ends(folded).translate(LOOK_ALIKES))}:
         raise WeakPasswordError("it is a common one with something added")
     name = email.casefold().split("@")[0]
     if len(name) >= SHORTEST_NAME and name in folded:
         raise WeakPasswordError("it contains the e-mail address's name")
+
+
+def _without_ends(folded: str) -> str:
+    """Without the digits and signs that are put before and after a word."""
+    return re.sub(r"^[^a-z]+|[^a-z]+$", "", folded)
 
 
 def _stem(folded: str) -> str:

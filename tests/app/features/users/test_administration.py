@@ -1,0 +1,140 @@
+"""What administrators do with other people's accounts."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.features.users.service import create_user
+from tests.app.accounts import Account, sign_in
+
+
+async def patch(client: httpx.AsyncClient, admin: Account, user_id: UUID, body: Any) -> httpx.Response:
+    """Ask for a change of an account."""
+    return await client.patch(f"/users/{user_id}", json=body, headers=admin.headers)
+
+
+async def status_of(client: httpx.AsyncClient, account: Account, path: str = "/users/me") -> int:
+    """What an account's access token gets."""
+    return (await client.get(path, headers=account.headers)).status_code
+
+
+async def test_a_disabled_account_stops_at_once(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    answer = await patch(client, admin, registered_user.id, {"disabled": True})
+
+    assert answer.status_code == 200
+    assert answer.json()["disabled_at"] is not None
+    assert await status_of(client, registered_user) == 401
+    refreshed = await client.post("/auth/refresh", json={"refresh_token": registered_user.refresh_token})
+    assert refreshed.status_code == 401
+    form = {"username": registered_user.email, "password": registered_user.password}
+    signed_in = await client.post("/auth/token", data=form)
+    assert (signed_in.status_code, signed_in.json()["type"]) == (403, "/problems/account-disabled")
+
+
+async def test_who_does_not_know_the_password_does_not_learn_that_an_account_is_disabled(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    await patch(client, admin, registered_user.id, {"disabled": True})
+
+    answer = await client.post("/auth/token", data={"username": registered_user.email, "password": "a guess"})
+
+    assert answer.json()["type"] == "/problems/invalid-credentials"
+
+
+async def test_an_enabled_account_signs_in_anew_but_its_former_tokens_stay_dead(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    await patch(client, admin, registered_user.id, {"disabled": True})
+    await patch(client, admin, registered_user.id, {"disabled": False})
+
+    assert await status_of(client, registered_user) == 401
+    anew = await sign_in(client, email=registered_user.email, password=registered_user.password)
+    assert await status_of(client, anew) == 200
+
+
+async def test_scopes_are_given_and_taken_with_effect_on_tokens_that_are_out(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    given = await patch(client, admin, registered_user.id, {"scopes": ["train", "admin", "predict"]})
+    assert given.json()["scopes"] == ["predict", "train", "admin"]
+    assert await status_of(client, registered_user, "/users") == 200
+
+    await patch(client, admin, registered_user.id, {"scopes": []})
+    assert await status_of(client, registered_user, "/users") == 403
+
+
+async def test_what_a_patch_leaves_out_stays(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    before = (await client.get("/users/me", headers=registered_user.headers)).json()
+
+    assert (await patch(client, admin, registered_user.id, {})).json() == before
+
+
+async def test_a_patch_that_is_not_as_documented_is_refused(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    for body in ({"scopes": ["root"]}, {"email": "x@example.org"}, {"disabled": "perhaps"}, []):
+        assert (await patch(client, admin, registered_user.id, body)).status_code == 422, body
+
+
+async def test_an_administrator_does_not_change_the_own_account(client: httpx.AsyncClient, admin: Account) -> None:
+    answer = await patch(client, admin, admin.id, {"disabled": True})
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/own-account")
+    assert await status_of(client, admin) == 200
+
+
+async def test_an_unknown_account_is_not_found(client: httpx.AsyncClient, admin: Account) -> None:
+    assert (await patch(client, admin, uuid4(), {})).json()["type"] == "/problems/user-not-found"
+
+
+async def test_only_administrators_administer(
+    client: httpx.AsyncClient, registered_user: Account, other_user: Account
+) -> None:
+    assert await status_of(client, registered_user, "/users") == 403
+    assert (await patch(client, registered_user, other_user.id, {"disabled": True})).status_code == 403
+    assert await status_of(client, other_user) == 200
+
+
+async def test_pages_show_every_account_once_though_accounts_come_in_between(
+    app: FastAPI, client: httpx.AsyncClient, admin: Account, db: AsyncSession
+) -> None:
+    made = [f"user{number}@example.org" for number in range(5)]
+    for email in made:
+        await create_user(db, app.state.passwords, email=email, password="seven green herons wade")
+    await db.execute(text("UPDATE users SET created_at = '2026-01-01' WHERE email LIKE 'user%'"))  # ties are broken too
+    await db.commit()
+
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get("/users", params=query, headers=admin.headers)).json()
+        seen += [user["email"] for user in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        if len(seen) == 2:
+            await create_user(db, app.state.passwords, email="late@example.org", password="seven green herons wade")
+
+    assert sorted(seen[:5]) == made
+    assert seen[5:] == [admin.email, "late@example.org"]
+
+
+async def test_a_cursor_from_elsewhere_is_refused(client: httpx.AsyncClient, admin: Account) -> None:
+    for cursor in ("x", "e30", "MjAyNi0wMS0wMSBh", "////", "é", ""):
+        answer = await client.get("/users", params={"cursor": cursor}, headers=admin.headers)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-cursor"), cursor
+
+
+async def test_a_page_has_a_largest_size(client: httpx.AsyncClient, admin: Account) -> None:
+    for limit in ("0", "201", "many"):
+        answer = await client.get("/users", params={"limit": limit}, headers=admin.headers)
+        assert answer.status_code == 422, limit
