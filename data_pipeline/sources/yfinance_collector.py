@@ -1,5 +1,6 @@
 """Daily bars from Yahoo through yfinance, one ticker at a time, within one deadline."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 import stamina
+import stamina.instrumentation
 import yfinance as yf
 from curl_cffi.requests.exceptions import IncompleteRead, RequestException
 from peewee import PeeweeException
@@ -42,6 +44,12 @@ from data_pipeline.sources.throttle import (
 )
 from data_pipeline.sources.yahoo_answer import YahooAnswer, refusal
 from data_pipeline.sources.yahoo_session import Conversation, DeadlinePassedError, ForeignHostError, YahooSession
+
+logger = logging.getLogger(__name__)
+
+# stamina's own notes of a retry go to structlog and Prometheus, whose import would take a second of the first deadline,
+# and on to the terminal of whoever collects; ours go to `logging`.
+stamina.instrumentation.set_on_retry_hooks(())
 
 EARLIEST: Final = date(1927, 1, 1)  # before Yahoo's oldest series (^GSPC, 1927-12-30)
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
@@ -138,10 +146,14 @@ class YFinanceSource:
             raise UnknownTickerError(ticker, self.name, "an ISIN; Yahoo's symbol is wanted")
         self._acquire(ticker, self._queue_seconds)
         deadline = time.monotonic() + self._timeout_seconds
+        failures: list[Exception] = []
 
         def worth_repeating(error: Exception) -> bool:
+            failures.append(error)
             may_pass = isinstance(error, PriceSourceUnavailableError) and not self._breaker.is_open
-            return may_pass and deadline - time.monotonic() > self._backoff.longest_seconds
+            again = may_pass and deadline - time.monotonic() > self._backoff.longest_seconds
+            logger.info("%s; %s", error, "asked again" if again else "given up")
+            return again
 
         for attempt in stamina.retry_context(
             on=worth_repeating,
@@ -152,8 +164,8 @@ class YFinanceSource:
             wait_jitter=self._backoff.jitter_seconds,
         ):
             with attempt:
-                if attempt.num > 1:
-                    self._acquire(ticker, deadline - time.monotonic())
+                if failures and not self._may_ask_again(deadline):
+                    raise failures[-1]
                 return self._attempt(ticker, start or EARLIEST, end, deadline)
         raise AssertionError("stamina yields at least one attempt")  # pragma: no cover
 
@@ -164,6 +176,13 @@ class YFinanceSource:
             raise RateLimitedError(
                 ticker, self.name, str(error), retry_after_seconds=error.retry_after_seconds
             ) from error
+
+    def _may_ask_again(self, deadline: float) -> bool:
+        try:
+            self._limiter.acquire(deadline - time.monotonic())
+        except BudgetSpentError:
+            return False
+        return True
 
     def _attempt(self, ticker: str, start: date, end: date | None, deadline: float) -> FetchedBars:
         try:

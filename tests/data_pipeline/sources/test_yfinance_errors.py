@@ -83,7 +83,7 @@ def test_a_ticker_that_goes_unknown_later_is_unknown(source: YFinanceSource, yah
 def test_a_delisted_share_has_no_data(source: YFinanceSource, yahoo: FakeYahoo) -> None:
     """HTTP 200, no currency, no rows."""
     yahoo.listings["CAPIO.ST"] = Listing("CAPIO.ST", make_bars(), currency=None)
-    with pytest.raises(NoDataError, match="CAPIO.ST from yfinance: no currency and no prices"):
+    with pytest.raises(NoDataError, match=r"CAPIO\.ST from yfinance: no currency and no prices"):
         source.fetch_bars("CAPIO.ST", START, END)
 
 
