@@ -22,8 +22,10 @@ from app.core.paths import CanonicalPathMiddleware
 from app.core.security import tokens_from
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
+from app.features.market_data.router import router as market_data_router
 from app.features.monitoring.router import metrics_router
 from app.features.monitoring.router import router as monitoring_router
+from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.users.router import router as users_router
@@ -69,7 +71,14 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _include_routers(app: FastAPI, settings: Settings) -> None:
-    for router in (monitoring_router, auth_router, users_router, stock_prediction_router):
+    for router in (
+        monitoring_router,
+        auth_router,
+        users_router,
+        stock_prediction_router,
+        registry_router,
+        market_data_router,
+    ):
         app.include_router(router)
     if settings.metrics_enabled:
         app.include_router(metrics_router)

@@ -114,6 +114,29 @@ async def add_data_version(db: AsyncSession, version: DataVersion, reports: Mapp
         await db.execute(insert(QualityReportRow).on_conflict_do_nothing(), rows)
 
 
+async def list_newest_windows(db: AsyncSession, *, after: str | None, limit: int) -> Sequence[ServingWindowRow]:
+    """The newest window of each ticker after ``after``, without bars, in alphabetical order."""
+    page = select(ServingWindowRow).where(ServingWindowRow.as_of.is_(None)).order_by(ServingWindowRow.ticker)
+    if after is not None:
+        page = page.where(ServingWindowRow.ticker > after)
+    return (await db.scalars(page.limit(limit))).all()
+
+
+async def list_versions(db: AsyncSession, *, limit: int) -> Sequence[DataVersionRow]:
+    """The newest data versions first."""
+    newest = select(DataVersionRow).order_by(DataVersionRow.published_at.desc(), DataVersionRow.version.desc())
+    return (await db.scalars(newest.limit(limit))).all()
+
+
+async def list_newest_reports(db: AsyncSession, *, after: str | None, limit: int) -> Sequence[QualityReportRow]:
+    """The newest quality report of each ticker after ``after``, in alphabetical order."""
+    reports = select(QualityReportRow).join(DataVersionRow).distinct(QualityReportRow.ticker)
+    if after is not None:
+        reports = reports.where(QualityReportRow.ticker > after)
+    order = (QualityReportRow.ticker, DataVersionRow.published_at.desc(), DataVersionRow.version.desc())
+    return (await db.scalars(reports.order_by(*order).limit(limit))).all()
+
+
 async def notify_windows(db: AsyncSession, tickers: Sequence[str]) -> None:
     """Tell every process, at the commit, that something about these tickers is new."""
     statement = text("SELECT pg_notify(:channel, ticker) FROM unnest(CAST(:tickers AS text[])) AS ticker")

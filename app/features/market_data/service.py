@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.market_data import crud
 from app.features.market_data.errors import TickerNotStoredError
+from app.features.market_data.schemas import BarRead, BarsRead, DataVersionRead, QualityRead, TickerRead
 from app.models.serving_window import ServingWindowRow
+from app.schemas.page import Page
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import ServingWindow
 
@@ -71,3 +73,49 @@ def bars_of(row: ServingWindowRow) -> BarArrays:
         adj_close=row.adj_close,
         volume=row.volume,
     )
+
+
+async def list_tickers(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[TickerRead]:
+    """One page of the stored tickers."""
+    rows = await crud.list_newest_windows(db, after=cursor, limit=limit + 1)
+    items = [TickerRead.model_validate(row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=items[-1].ticker if len(rows) > limit else None)
+
+
+async def read_bars(db: AsyncSession, ticker: str, *, limit: int) -> BarsRead:
+    """The newest ``limit`` bars of a ticker.
+
+    Raises
+    ------
+    TickerNotStoredError
+    """
+    window = await read_window(db, ticker)
+    newest = bars_of(window).last(limit)
+    days = newest.trading_day.astype("datetime64[D]").tolist()
+    columns = (newest.open, newest.high, newest.low, newest.close, newest.adj_close, newest.volume)
+    prices = zip(*(column.tolist() for column in columns), strict=True)
+    names = ("open", "high", "low", "close", "adj_close", "volume")
+    return BarsRead(
+        ticker=window.ticker,
+        exchange=window.exchange,
+        currency=window.currency,
+        source=window.source,
+        price_basis=window.price_basis,
+        data_version=window.data_version,
+        bars=[
+            BarRead(trading_day=day, **dict(zip(names, row, strict=True)))
+            for day, row in zip(days, prices, strict=True)
+        ],
+    )
+
+
+async def list_versions(db: AsyncSession, *, limit: int) -> list[DataVersionRead]:
+    """The newest data versions."""
+    return [DataVersionRead.model_validate(row) for row in await crud.list_versions(db, limit=limit)]
+
+
+async def list_quality(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[QualityRead]:
+    """One page of the newest quality report of each ticker."""
+    rows = await crud.list_newest_reports(db, after=cursor, limit=limit + 1)
+    items = [QualityRead.model_validate(row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=items[-1].ticker if len(rows) > limit else None)

@@ -1,14 +1,27 @@
 """Which bundles there are, and which one is champion by whose decision."""
 
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.registry import crud
+from app.features.registry.champion import Champion
 from app.features.registry.errors import BundleNotFoundError, GateEvidenceMissingError, PromotionReasonMissingError
+from app.features.registry.schemas import (
+    BundleDetails,
+    BundleRead,
+    ModelInfo,
+    PromotionRead,
+    ServedMetrics,
+    ServedParams,
+)
 from app.models.promotion import Promotion
+from app.schemas.page import Page
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.reference import write_reference_bundle
 
@@ -69,3 +82,58 @@ async def promote(db: AsyncSession, bundle_id: str, *, force: bool, reason: str 
     await crud.add_promotion(db, line)
     await db.commit()
     return line
+
+
+async def list_bundles(db: AsyncSession, *, limit: int) -> list[BundleRead]:
+    """Registered bundles, newest first."""
+    return [BundleRead.model_validate(row) for row in await crud.list_bundles(db, limit=limit)]
+
+
+async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
+    """One registered bundle with its figures.
+
+    Raises
+    ------
+    BundleNotFoundError
+    """
+    row = await crud.find_bundle(db, bundle_id)
+    if row is None:
+        raise BundleNotFoundError(bundle_id)
+    return BundleDetails.model_validate({**row.manifest, **BundleRead.model_validate(row).model_dump()})
+
+
+async def list_promotions(db: AsyncSession, *, cursor: int | None, limit: int) -> Page[PromotionRead]:
+    """One page of the ledger, newest first."""
+    rows = await crud.newest_promotions(db, limit=limit + 1, before=cursor)
+    items = [PromotionRead.model_validate(row) for row in rows[:limit]]
+    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+
+
+def describe(champion: Champion, now: datetime, *, flagged: bool) -> ModelInfo:
+    """What answers at this moment, and what is known of it."""
+    manifest = champion.bundle.manifest
+    return ModelInfo(
+        version=champion.bundle_id,
+        kind=manifest.kind.value,
+        promotion=champion.promotion,
+        promoted_at=champion.promoted_at,
+        created_at=manifest.created_at,
+        age=champion.age(now).days,
+        past_max_age=flagged,
+        history_needed=manifest.history_needed,
+        horizons=list(manifest.horizons),
+        quantile_levels=list(manifest.quantile_levels),
+        train_end=manifest.train_end,
+        calibration_end=manifest.calibration_end,
+        current_params=ServedParams(
+            seq_length=manifest.input_spec.lookback if manifest.input_spec else manifest.history_needed,
+            hidden_size=hidden_size(manifest.config),
+        ),
+        metrics=ServedMetrics(**{name: champion.scores.get(1, {}).get(name) for name in ServedMetrics.model_fields}),
+    )
+
+
+def hidden_size(config: Mapping[str, Any]) -> int | None:
+    """Units of the first layer that has any; where no layers are named, of every LSTM."""
+    units = [layer["units"] for layer in config.get("layers", ()) if layer.get("units")]
+    return units[0] if units else config.get("hidden_size")

@@ -2,16 +2,53 @@
 
 from datetime import date
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from app.core.database import DbSession
+from app.core.database import DatabaseUnavailableError, DbSession
+from app.core.openapi import problem_responses
 from app.core.security import PredictUser
-from app.features.stock_prediction.schemas import DEFAULT_DAYS_AHEAD, DaysAhead, ForecastRead, PredictRequest
+from app.features.market_data.errors import CollectionPendingError, NewTickerQuotaError, StaleBarsError
+from app.features.registry.errors import NoChampionError
+from app.features.stock_prediction import service
+from app.features.stock_prediction.errors import ForecastNotFoundError, ModelPathRefusedError
+from app.features.stock_prediction.log_writer import LogQueueFullError
+from app.features.stock_prediction.schemas import (
+    DEFAULT_DAYS_AHEAD,
+    DaysAhead,
+    ForecastRead,
+    PredictionRead,
+    PredictRequest,
+    StoredForecastRead,
+)
 from app.features.stock_prediction.service import ForecastDesk, Question
-from data_pipeline.ticker import parse_ticker
+from app.schemas.page import Page
+from data_pipeline.errors import InsufficientHistoryError
+from data_pipeline.sources.base import (
+    BeforeListingError,
+    NoDataError,
+    PriceSourceUnavailableError,
+    UnknownTickerError,
+)
+from data_pipeline.ticker import MalformedTickerError, parse_ticker
 
-router = APIRouter(tags=["forecasts"])
+router = APIRouter(tags=["forecasts"], responses=problem_responses(DatabaseUnavailableError))
+
+FORECAST_PROBLEMS = (
+    DatabaseUnavailableError,
+    MalformedTickerError,
+    UnknownTickerError,
+    NoDataError,
+    BeforeListingError,
+    InsufficientHistoryError,
+    NewTickerQuotaError,
+    CollectionPendingError,
+    StaleBarsError,
+    PriceSourceUnavailableError,
+    NoChampionError,
+    LogQueueFullError,
+)
 
 
 def forecast_desk(request: Request) -> ForecastDesk:
@@ -24,7 +61,7 @@ Desk = Annotated[ForecastDesk, Depends(forecast_desk)]
 
 
 # `:path` lets a slash reach the check of the ticker, which says what is wrong, instead of "no such route".
-@router.get("/predict/{ticker:path}")
+@router.get("/predict/{ticker:path}", responses=problem_responses(*FORECAST_PROBLEMS))
 async def predict(
     request: Request,
     db: DbSession,
@@ -46,7 +83,7 @@ async def predict(
     return await desk.answer(db, question)
 
 
-@router.post("/predict")
+@router.post("/predict", responses=problem_responses(*FORECAST_PROBLEMS, ModelPathRefusedError))
 async def predict_from_body(
     request: Request, db: DbSession, desk: Desk, user: PredictUser, body: PredictRequest
 ) -> ForecastRead:
@@ -60,3 +97,20 @@ async def predict_from_body(
         request_id=getattr(request.state, "request_id", None),
     )
     return await desk.answer(db, question)
+
+
+@router.get("/predictions")
+async def list_predictions(
+    db: DbSession,
+    user: PredictUser,
+    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Page[PredictionRead]:
+    """What you were answered, newest first."""
+    return await service.list_predictions(db, user.user_id, cursor=cursor, limit=limit)
+
+
+@router.get("/forecasts/{forecast_id}", responses=problem_responses(ForecastNotFoundError))
+async def read_forecast(db: DbSession, user: PredictUser, forecast_id: UUID) -> StoredForecastRead:
+    """A forecast that you were answered, all of its 30 steps."""
+    return await service.read_forecast(db, forecast_id, user.user_id)
