@@ -137,3 +137,9 @@ def _keep_reports(
     current = known | {report.ticker: report for report in news}
     reports, questions = compare_tickers(list(current.values()))
     return {report.ticker: report for report in reports}, questions
+
+
+if __name__ == "__main__":
+    from data_pipeline.collect_command import main
+
+    raise SystemExit(main())

@@ -131,7 +131,7 @@ def _drop_rows(
         Defect.NULL_CLOSE: ~np.isfinite(values["close"]) | ~np.isfinite(values["adj_close"]),
         Defect.NULL_FIELD: ~np.isfinite(fields).all(axis=0),
         Defect.NON_POSITIVE_PRICE: np.any(prices <= 0, axis=0),
-        Defect.NEGATIVE_VOLUME: values["volume"] < 0,
+        Defect.NEGATIVE_AMOUNT: np.any(fields < 0, axis=0),
         Defect.HIGH_BELOW_LOW: values["high"] < values["low"] * (1 - ROUNDING),
     }
     kept = np.ones(len(bars), dtype=bool)

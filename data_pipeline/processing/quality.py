@@ -27,7 +27,7 @@ class Defect(StrEnum):
     NULL_CLOSE = "null_close"
     NULL_FIELD = "null_field"
     NON_POSITIVE_PRICE = "non_positive_price"
-    NEGATIVE_VOLUME = "negative_volume"
+    NEGATIVE_AMOUNT = "negative_amount"  # of volume, dividend or split
     HIGH_BELOW_LOW = "high_below_low"
     DUPLICATE_DAY = "duplicate_day"
     CLOSE_OUTSIDE_RANGE = "close_outside_range"
@@ -52,7 +52,7 @@ _DROPPED = (
     Defect.NULL_CLOSE,
     Defect.NULL_FIELD,
     Defect.NON_POSITIVE_PRICE,
-    Defect.NEGATIVE_VOLUME,
+    Defect.NEGATIVE_AMOUNT,
     Defect.HIGH_BELOW_LOW,
     Defect.DUPLICATE_DAY,
 )
