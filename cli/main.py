@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import api, collect, evaluate, export, migrate, models, promote, serve, train, users, worker
+from cli.commands import api, collect, demo, evaluate, export, migrate, models, promote, serve, train, users, worker
 
 app = typer.Typer(
     name="closecast",
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo.demo)
 app.command()(collect.collect)
 app.command()(train.train)
 app.command()(export.export)

@@ -1,0 +1,37 @@
+"""`closecast demo`: from nothing to a first, frozen forecast, then the API until Ctrl-C."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class DemoSource(StrEnum):
+    """Where the demo's bars come from."""
+
+    AUTO = "auto"
+    SAMPLE = "sample"
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop everything after the first answer.")] = False,
+    source: Annotated[DemoSource, typer.Option(help="auto tries Yahoo for 5 s; sample does not.")] = DemoSource.AUTO,
+) -> None:
+    """Store the sample bars, train a small LSTM, serve it, and ask for a first forecast.
+
+    Everything lies in CLOSECAST_HOME; a second run reuses it.
+
+    Example: [bold]closecast demo --once --source sample[/bold]
+    """
+    from app.core.monitoring.logging import configure_logging
+    from app.supervisor.supervisor import supervised
+    from cli.demonstration.installation import install
+    from cli.demonstration.run import Demonstration
+    from cli.settings import read_settings
+
+    configure_logging("ERROR")  # the demo speaks for itself; its processes write to a file
+    installation = install(read_settings())
+    with supervised(installation.settings, log=installation.log) as supervisor:
+        Demonstration(installation, supervisor, try_yahoo=source is DemoSource.AUTO).run()
+        if not once:
+            supervisor.watch()

@@ -1,0 +1,1 @@
+"""The steps of `closecast demo`, each in its own module."""
