@@ -71,7 +71,7 @@ def load_bundle(folder: Path, engine: EngineName = "onnx") -> Bundle:
 def _read_calibration(files: BundleFiles) -> Calibration:
     content = parse_json_object(files.contents[CALIBRATION], name=CALIBRATION)
     try:
-        calibration = Calibration.model_validate_json(canonical_json(content))
+        calibration = Calibration.model_validate_json(canonical_json(content), strict=True)
         calibration.require_shape(files.manifest)
     except ValidationError as error:
         raise BundleRefusedError(f"{CALIBRATION}: {error.errors(include_url=False)[0]['msg']}") from error

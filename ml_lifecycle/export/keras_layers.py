@@ -9,7 +9,7 @@ from ml_lifecycle.models.layers import ALLOWED_ACTIVATIONS, ALLOWED_KERAS_CLASSE
 _LAYER_MODULES = frozenset({"keras.layers", "keras.src.models.functional"})
 _INITIALIZERS = frozenset({"Constant", "GlorotUniform", "HeNormal", "HeUniform", "Ones", "Orthogonal", "Zeros"})
 _HELPERS = {("keras", "DTypePolicy"), *(("keras.initializers", name) for name in _INITIALIZERS)}
-_MAX_UNITS = 4_096  # Keras allocates a layer before it looks whether the weights are there
+_MAX_WIDTH = 4_096  # Keras allocates a layer before it looks whether the weights are there
 _TENSOR = "__keras_tensor__"  # how a call says which layer's output it takes; names no code
 
 
@@ -28,8 +28,9 @@ def require_allowed_layers(config: dict[str, Any]) -> None:
         for key in ("activation", "recurrent_activation"):
             if key in node and str(node[key]) not in ALLOWED_ACTIVATIONS:
                 raise BundleRefusedError(f"network.keras uses the activation {str(node[key])[:80]!r}")
-        if "units" in node and not (isinstance(node["units"], int) and 1 <= node["units"] <= _MAX_UNITS):
-            raise BundleRefusedError(f"network.keras has a layer of {str(node['units'])[:80]} units")
+        for key in ("units", "batch_shape"):
+            if key in node and not _is_modest(node[key]):
+                raise BundleRefusedError(f"network.keras has a layer with {key} {str(node[key])[:80]}")
 
 
 def count_layers(config: dict[str, Any], class_name: str) -> int:
@@ -48,6 +49,13 @@ def _require_allowed_object(node: dict[str, Any]) -> None:
         raise BundleRefusedError(
             f"network.keras holds {str(name)[:80]!r} of {str(module)[:80]!r}, which is not allowed"
         )
+
+
+def _is_modest(size: Any) -> bool:
+    """A width, or a shape whose first axis may be open."""
+    if isinstance(size, list):
+        return all(axis is None or (isinstance(axis, int) and _is_modest(axis)) for axis in size)
+    return isinstance(size, int) and 0 <= size <= _MAX_WIDTH
 
 
 def _every_mapping(config: Any) -> Iterator[dict[str, Any]]:

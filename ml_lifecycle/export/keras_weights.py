@@ -12,6 +12,7 @@ import numpy as np
 from ml_lifecycle.export.errors import BundleRefusedError
 
 _MAX_OBJECTS = 10_000
+_MAX_DEPTH = 16
 _KINDS = {np.dtype("float32"), np.dtype("uint32"), np.dtype("int32")}  # weights; the state of seed generators
 
 
@@ -30,17 +31,17 @@ def require_plain_weights(content: bytes) -> None:
 
 
 def _walk(file: h5py.File, limit: int) -> None:
-    waiting, seen, claimed = [file], 0, 0
+    waiting, seen, claimed = [(file, 0)], 0, 0
     while waiting:
-        group = waiting.pop()
+        group, depth = waiting.pop()
         for name in group:
             seen += 1
             child = _plain_child(group, name)
             if isinstance(child, h5py.Group):
-                waiting.append(child)
+                waiting.append((child, depth + 1))
             else:
                 claimed += _dataset_bytes(child)
-            if seen > _MAX_OBJECTS or claimed > limit:  # also ends a circle of groups
+            if seen > _MAX_OBJECTS or claimed > limit or depth > _MAX_DEPTH:  # a circle of groups has no end
                 raise BundleRefusedError("model.weights.h5 claims to hold more than the file can")
 
 

@@ -40,7 +40,7 @@ class InputKind(StrEnum):
 
 
 class ManifestPart(BaseModel):
-    """Unknown fields and lenient conversions are refused: a manifest says exactly what it means."""
+    """Unknown fields are refused, and no number is NaN or infinite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -196,7 +196,7 @@ class Manifest(ManifestPart):
         BundleRefusedError : names the first field that is wrong.
         """
         try:
-            return cls.model_validate_json(canonical_json(content))
+            return cls.model_validate_json(canonical_json(content), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))

@@ -123,11 +123,15 @@ def make_archive(
 ) -> bytes:
     """``network.keras``."""
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", compression) as archive:
-        archive.writestr("metadata.json", '{"keras_version": "3.15.1", "date_saved": "2026-11-21@11:09:38"}')
-        described = make_keras_config() if config is None else config
-        archive.writestr("config.json", described if isinstance(described, bytes) else json.dumps(described))
-        archive.writestr("model.weights.h5", make_weights_file() if weights is None else weights)
+    described = make_keras_config() if config is None else config
+    members = {
+        "metadata.json": '{"keras_version": "3.15.1", "date_saved": "2026-11-21@11:09:38"}',
+        "config.json": described if isinstance(described, bytes) else json.dumps(described),
+        "model.weights.h5": make_weights_file() if weights is None else weights,
+    }
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, held in members.items():
+            archive.writestr(zipfile.ZipInfo(name), held, compress_type=compression)  # a ZipInfo holds no clock's time
     return content.getvalue()
 
 
