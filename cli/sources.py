@@ -16,31 +16,36 @@ if TYPE_CHECKING:
 def open_sources(settings: Settings, *, source: str | None, path: Path | None) -> PriceSource:
     """The source named by option, else those of the settings in their order.
 
+    Where a database runs, Yahoo's token bucket and circuit breaker are those that the worker uses too.
+
     Raises
     ------
     ConfigurationError : files are asked for, and no path is known.
     """
+    from app.features.market_data import sources as shared
     from data_pipeline.sources.registry import OrderedSources
 
+    chosen = _chosen(settings, source=source, path=path)
+    if chosen.database_url is not None or shared.YAHOO not in chosen.sources:
+        return shared.open_sources(chosen)
+    each = [chosen.model_copy(update={"sources": [name]}) for name in chosen.sources]
+    return OrderedSources([_yahoo(one) if shared.YAHOO in one.sources else shared.open_sources(one) for one in each])
+
+
+def _chosen(settings: Settings, *, source: str | None, path: Path | None) -> Settings:
+    if path is not None and source not in (None, "files"):
+        raise ConfigurationError(f"--path goes with --source files, not with {source}")
     if path is not None:
-        source = source or "files"
-        if source != "files":
-            raise ConfigurationError(f"--path goes with --source files, not with {source}")
-    names = [source] if source is not None else list(settings.sources)
-    return OrderedSources([_open(name, settings, path) for name in names])
+        return settings.model_copy(update={"sources": ["files"], "files_path": path})
+    if source is None:
+        return settings
+    if source == "files" and settings.files_path is None:
+        raise ConfigurationError("--source files needs --path FILE_OR_FOLDER, or CLOSECAST_FILES_PATH")
+    return settings.model_copy(update={"sources": [source]})
 
 
-def _open(name: str, settings: Settings, path: Path | None) -> PriceSource:
-    if name == "sample":
-        from data_pipeline.sources.sample_source import SampleSource
-
-        return SampleSource()
-    if name == "files":
-        from data_pipeline.sources.file_source import FileSource
-
-        if (found := path or settings.files_path) is None:
-            raise ConfigurationError("the source `files` needs --path FILE_OR_FOLDER, or CLOSECAST_FILES_PATH")
-        return FileSource(found)
+def _yahoo(settings: Settings) -> PriceSource:
+    """Yahoo with limits of this process alone."""
     from data_pipeline.sources.throttle import InMemoryBudget
     from data_pipeline.sources.yfinance_collector import YFinanceSource
 

@@ -34,4 +34,5 @@ def demo(
     with supervised(installation.settings, log=installation.log) as supervisor:
         Demonstration(installation, supervisor, try_yahoo=source is DemoSource.AUTO).run()
         if not once:
+            supervisor.start_worker()  # only now: it would have taken its share of the cores from the first answer
             supervisor.watch()

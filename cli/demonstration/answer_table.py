@@ -16,6 +16,7 @@ def show(answer: dict[str, Any]) -> None:
         f"{answer['currency']} ({answer['price_basis']} prices, source {data['source']})"
     )
     out.print(_steps(answer))
+    out.print(f"skill beside the naive: {_skill(answer)}")
     out.print(
         f"kind: {answer['kind']}   stale: {str(data['stale']).lower()}   "
         f"bundle: {bundle['kind']} {bundle['id'][:12]}   promotion: {bundle['promotion']}"
@@ -27,7 +28,6 @@ def _steps(answer: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("step", "day", "naive", "median", "80 % interval", "95 % interval", "rise"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("skill beside the naive")
     for step in answer["steps"]:
         quantiles = step["quantiles"]
         table.add_row(
@@ -38,12 +38,14 @@ def _steps(answer: dict[str, Any]) -> Table:
             f"{quantiles['0.1']:.2f} … {quantiles['0.9']:.2f}",
             f"{quantiles['0.025']:.2f} … {quantiles['0.975']:.2f}",
             f"{step['probability_up']:.0%}",
-            _skill(answer["skill"].get(str(step["step"]))),
         )
     return table
 
 
-def _skill(skill: dict[str, Any] | None) -> str:
-    if skill is None:
-        return ""
-    return f"{skill['label'].replace('_', ' ')} ({skill['source']})"
+def _skill(answer: dict[str, Any]) -> str:
+    """The labels with the steps they hold for: a label is never left out because it is unpleasant."""
+    steps: dict[str, list[str]] = {}
+    for step, skill in answer["skill"].items():
+        steps.setdefault(f"{skill['label'].replace('_', ' ')} ({skill['source']})", []).append(step)
+    told = [f"{label} at step {', '.join(found)}" for label, found in steps.items()]
+    return "; ".join(told) or "not yet measured"

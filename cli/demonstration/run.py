@@ -33,7 +33,7 @@ class Demonstration:
             self._supervisor.start_database()
         self._prepare_champion()
         collection = self._ask_yahoo()
-        self._supervisor.start_processes()
+        self._supervisor.start_api()
         self._settle_on_bars(collection)
         settings = self._supervisor.settings
         url = f"http://{settings.host}:{settings.port}"
