@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from app.core.database import DatabaseUnavailableError
 from app.core.paths import API_PREFIX
@@ -39,6 +40,13 @@ def problem_responses(*errors: type[ClosecastError]) -> Responses:
     for error in errors:
         add_problem(responses, PROBLEMS[error])
     return responses
+
+
+def page_example(item: type[BaseModel]) -> Responses:
+    """The answer of a route that gives a ``Page`` of ``item``, shown with the item's own example."""
+    shown = item.model_json_schema()["example"]
+    page = {"items": [shown], "next_cursor": None}
+    return {HTTPStatus.OK.value: {"content": {"application/json": {"example": page}}}}
 
 
 def add_problem(responses: dict[Any, Any], kind: Problem) -> None:

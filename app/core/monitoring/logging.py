@@ -14,6 +14,7 @@ SECRET_NAME = re.compile(r"password|secret|token|authorization|cookie|api_key|cr
 # Wherever they stand, exception texts included: signed tokens, bearer headers, passwords inside URLs.
 SECRET_TEXT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[Bb]earer )\S+|(?<=://)[^/@\s]+(?=@)")
 UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+TALKATIVE_LOGGERS = ("httpx", "httpcore")  # at INFO they repeat whole addresses, queries included
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -74,6 +75,8 @@ def configure_logging(level: str) -> None:
     for name in UVICORN_LOGGERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # it would write paths and queries; we write one line instead
 
 

@@ -2,12 +2,10 @@
 
 from datetime import timedelta
 from html import escape
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from app.core.monitoring import metrics
@@ -15,7 +13,7 @@ from app.core.openapi import problem_responses
 from app.core.problems import problem_by_slug
 from app.core.security import now_utc
 from app.features.monitoring.schemas import About, Alive, Health, ProblemExplanation, Ready
-from app.features.monitoring.service import NotReadyError, check_readiness
+from app.features.monitoring.service import NotReadyError, UnknownProblemError, check_readiness
 from app.features.registry.errors import NoChampionError
 
 router = APIRouter(tags=["service"])
@@ -42,10 +40,11 @@ FRONT_PAGE = """<!DOCTYPE html>
 
 
 @router.get("/", response_model=About, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
-async def about(request: Request) -> Response | About:
+async def about(request: Request, response: Response) -> Response | About:
     """What this is: JSON, or a page for browsers, by `Accept`."""
     shown = About(title=request.app.title, description=request.app.description, version=request.app.version)
     if "text/html" not in request.headers.get("accept", ""):
+        response.headers["Vary"] = "Accept"
         return shown
     return HTMLResponse(FRONT_PAGE.format(**{name: escape(text) for name, text in shown}), headers={"Vary": "Accept"})
 
@@ -72,16 +71,14 @@ async def health(request: Request) -> Health:
     return Health(status="ok", version=request.app.version, timestamp=now_utc())
 
 
-@router.get(
-    "/problems/{slug}", responses={HTTPStatus.NOT_FOUND: {"description": "No problem of this service has this name."}}
-)
+@router.get("/problems/{slug}", responses=problem_responses(UnknownProblemError))
 async def explain_problem(
     slug: Annotated[str, Path(max_length=64, examples=["expired-token"])],
 ) -> ProblemExplanation:
     """What a problem document's `type` points to."""
     kind = problem_by_slug(slug)
     if kind is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
+        raise UnknownProblemError
     return ProblemExplanation(
         type=f"/problems/{kind.slug}",
         title=kind.title,

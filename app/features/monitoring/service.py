@@ -32,6 +32,14 @@ class NotReadyError(ClosecastError):
         self.checks = checks
 
 
+@problem(HTTPStatus.NOT_FOUND, "unknown-problem", example="no problem of this service has this name")
+class UnknownProblemError(ClosecastError):
+    """No problem of this service has this name: take it from a document's `type`."""
+
+    def __init__(self) -> None:
+        super().__init__("no problem of this service has this name")
+
+
 async def check_readiness(
     sessions: async_sessionmaker[AsyncSession], champions: ChampionHolder, *, wanted_revision: str
 ) -> dict[str, str]:
