@@ -1,6 +1,7 @@
 """One CSV or Parquet file of daily bars, read into one form whatever its columns are called."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -42,7 +43,7 @@ class BarFile:
     bars: pl.DataFrame
     price_basis: PriceBasis
 
-    @property
+    @cached_property
     def tickers(self) -> frozenset[str]:
         """Every ticker in the file."""
         return frozenset(self.bars["ticker"].unique())
@@ -83,6 +84,8 @@ def _as_bars(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         raise UnusableFileError(path, f"no column {', '.join(missing)} among {', '.join(table.columns)}")
     if "ticker" not in table.columns:
         table = table.with_columns(ticker=pl.lit(path.stem))
+    if table["date"].null_count() or table["ticker"].null_count():
+        raise UnusableFileError(path, "rows without a date or a ticker")
     numbers = [name for name in (*PRICES, "volume", *OPTIONAL) if name in table.columns]
     try:
         return table.select(

@@ -73,4 +73,4 @@ def implied_actions(close: FloatArray, adj_close: FloatArray) -> tuple[FloatArra
     growth[1:] = (adj_close[1:] / adj_close[:-1]) / (close[1:] / close[:-1])
     splits: FloatArray = np.where(growth > 1.5, np.rint(growth), 0.0)
     cents: FloatArray = np.rint((growth / np.maximum(splits, 1.0) - 1.0) * close * 100)
-    return splits, cents / 100
+    return splits, np.abs(cents) / 100  # abs: rounding leaves -0.0, and WIKI has no negative dividend
