@@ -29,6 +29,8 @@ def exit_code(error: BaseException) -> ExitCode | None:
     from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError as SqlError
 
+    from app.core.database import DatabaseUnavailableError
+    from app.core.security import StartRefusedError
     from app.supervisor.errors import ServiceError
     from data_pipeline.errors import ClosecastError, ConfigurationError
     from data_pipeline.sources.base import PriceSourceError
@@ -36,10 +38,11 @@ def exit_code(error: BaseException) -> ExitCode | None:
 
     codes: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
-        ((ConfigurationError, ValidationError, FileNotFoundError), ExitCode.USAGE),
+        ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
         ((BundleRefusedError,), ExitCode.MODEL),
-        ((ServiceError, PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
+        ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
+        ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

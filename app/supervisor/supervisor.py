@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -66,20 +66,31 @@ class Supervisor:
         prepare_database(self.settings)
 
     def start_processes(self) -> None:
-        """Take the port, then start the API processes and the worker; raises ServiceError when the port is taken."""
+        """Start the API and the worker."""
+        self.start_api()
+        self.start_worker()
+
+    def start_api(self) -> None:
+        """Take the port and start the API processes; raises ServiceError when the port is taken."""
         self._socket = listen(self.settings.host, self.settings.port)
         metrics = home.empty(self.settings.home / "metrics")
-        shared = {**as_environment(self.settings), LIFELINE_FD: str(self._lifeline[0])}
-        api = {**shared, METRICS_FOLDER: str(metrics), LISTEN_FD: str(self._socket.fileno())}
+        descriptor = self._socket.fileno()
+        environment = {METRICS_FOLDER: str(metrics), LISTEN_FD: str(descriptor)}
         for number in range(self.settings.workers):
-            descriptors = (self._lifeline[0], self._socket.fileno())
-            child = Child(f"api-{number}", ["app.supervisor.api_process"], api, descriptors, self._log)
+            child = self._child(f"api-{number}", "app.supervisor.api_process", environment, descriptor)
             child.on_end = partial(_forget_gauges, metrics)
-            self._children.append(child)
-        worker = Child("worker", ["app.supervisor.worker_process"], shared, (self._lifeline[0],), self._log)
-        self._children.append(worker)
-        for child in self._children:
             child.start()
+
+    def start_worker(self) -> None:
+        """Start the job worker."""
+        self._child("worker", "app.supervisor.worker_process", {}).start()
+
+    def _child(self, name: str, module: str, environment: Mapping[str, str], *descriptors: int) -> Child:
+        """A process that `watch` keeps alive and `stop` ends."""
+        shared = {**as_environment(self.settings), LIFELINE_FD: str(self._lifeline[0])}
+        child = Child(name, [module], {**shared, **environment}, (self._lifeline[0], *descriptors), self._log)
+        self._children.append(child)
+        return child
 
     def watch(self) -> None:
         """Keep everything alive until SIGTERM or Ctrl-C."""

@@ -1,15 +1,32 @@
 """The job worker as a process of its own: collects, publishes, keeps partitions ahead."""
 
+import psycopg
+
 from app.config import Settings
+from app.core.database import bounded_connection_string
+from app.supervisor.errors import ServiceError
 from app.supervisor.lifeline import end_with_supervisor
+
+HEARTBEAT_SECONDS = 60  # a worker gives one every ten seconds
+RECENT = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %s)"
 
 
 def serve_jobs(settings: Settings) -> None:
-    """Work on the queue `data` until SIGTERM; the job at hand is finished."""
-    from app.core.jobs import run_worker
+    """Work on the queue `data` until SIGTERM; the jobs at hand are finished."""
+    from app.worker import run
 
     end_with_supervisor()
-    run_worker(settings)
+    run(settings)
+
+
+def require_heartbeat(settings: Settings) -> int:
+    """How many workers of this database are alive; raises ServiceError when none is."""
+    with psycopg.connect(bounded_connection_string(settings)) as connection:
+        row = connection.execute(RECENT, [HEARTBEAT_SECONDS]).fetchone()
+    alive = 0 if row is None else int(row[0])
+    if not alive:
+        raise ServiceError(f"no worker has given a heartbeat for {HEARTBEAT_SECONDS} s")
+    return alive
 
 
 if __name__ == "__main__":

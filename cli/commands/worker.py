@@ -1,12 +1,25 @@
 """`closecast worker`: one job worker, for containers whose platform supervises."""
 
+from typing import Annotated
 
-def worker() -> None:
+import typer
+
+
+def worker(
+    check: Annotated[
+        bool, typer.Option("--check", help="Only tell whether a worker is alive: exit code 0 or 6.")
+    ] = False,
+) -> None:
     """Run one worker until SIGTERM: it collects bars and publishes serving windows.
 
-    Example: [bold]closecast worker[/bold]
+    Example: [bold]closecast worker --check[/bold]
     """
-    from app.supervisor.worker_process import serve_jobs
+    from app.supervisor.worker_process import require_heartbeat, serve_jobs
+    from cli.console import out
     from cli.settings import read_settings, require_database
 
-    serve_jobs(require_database(read_settings()))
+    settings = require_database(read_settings())
+    if check:
+        out.print(f"{require_heartbeat(settings)} alive")
+    else:
+        serve_jobs(settings)
