@@ -88,13 +88,37 @@ class StoredTable:
         retry_conflicts(lambda: write_deltalake(self.create(), rows, mode="append"))
 
 
+def collect_rows(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Read what was scanned lazily.
+
+    Raises
+    ------
+    FileNotFoundError : the log lists files that are gone.
+    StoreUnavailableError : the folder or object store cannot be read.
+    """
+    try:
+        return rows.collect()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnavailableError(_first_line(error)) from error
+
+
 def retry_conflicts(write: Callable[[], Result]) -> Result:
     """What ``write`` returns; it runs again, on the newest version, while other writers get in between.
 
     Raises
     ------
     deltalake.exceptions.CommitFailedError : they did so a dozen times.
+    StoreUnavailableError : the folder or object store cannot be written.
     """
+    try:
+        return _retried(write)
+    except OSError as error:
+        raise StoreUnavailableError(_first_line(error)) from error
+
+
+def _retried(write: Callable[[], Result]) -> Result:
     for attempt in stamina.retry_context(
         on=CommitFailedError,
         attempts=_ATTEMPTS,

@@ -18,7 +18,7 @@ from data_pipeline.errors import NothingStoredError, StoreConflictError
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import DataVersion
 from data_pipeline.storage.bar_table import BAR_TABLE_SCHEMA, KEY, SERIES_COLUMNS, Change, changed_rows
-from data_pipeline.storage.delta_table import StoredTable, retry_conflicts
+from data_pipeline.storage.delta_table import StoredTable, collect_rows, retry_conflicts
 from data_pipeline.storage.market_table import MarketTable
 from data_pipeline.storage.quality_table import QualityTable
 from data_pipeline.storage.snapshot import SeriesInfo, Snapshot
@@ -165,7 +165,8 @@ class FeatureStore:
         return table.version()
 
     def _digests(self) -> dict[int, str]:
-        return dict(self._versions.scan(self._versions.open()).select("version", "content_sha256").collect().rows())
+        digests = self._versions.scan(self._versions.open()).select("version", "content_sha256")
+        return dict(collect_rows(digests).rows())
 
     def _remember_digest(self, number: int) -> None:
         if number not in self._digests():

@@ -14,7 +14,7 @@ import polars as pl
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from data_pipeline.processing.market import MARKET_COLUMNS
 from data_pipeline.serving_window import MarketInputs
-from data_pipeline.storage.delta_table import StoredTable
+from data_pipeline.storage.delta_table import StoredTable, collect_rows
 
 _STAMP: Final[dict[str, pl.DataType]] = {"version": pl.Int64(), "written_at": pl.Datetime("us", "UTC")}
 _UNIVERSE_SCHEMA: Final[dict[str, pl.DataType]] = {"universe": pl.String(), "tickers": pl.List(pl.String()), **_STAMP}
@@ -31,8 +31,8 @@ class MarketTable:
 
     def universes(self, version: int | None = None) -> dict[str, frozenset[str]]:
         """Members by universe, as of ``version`` of the bars."""
-        newest = _as_of(self._universes, version).group_by("universe").agg(pl.col("tickers").last()).collect()
-        return {universe: frozenset(tickers) for universe, tickers in newest.rows()}
+        newest = _as_of(self._universes, version).group_by("universe").agg(pl.col("tickers").last())
+        return {universe: frozenset(tickers) for universe, tickers in collect_rows(newest).rows()}
 
     def define(self, universe: str, tickers: Collection[str], version: int) -> None:
         """Let ``universe`` be these tickers from ``version`` on."""
@@ -60,7 +60,7 @@ class MarketTable:
     def _read(self, universe: str, version: int | None) -> pl.DataFrame:
         days = _as_of(self._days, version).filter(pl.col("universe") == universe)
         newest = days.group_by("trading_day").agg(pl.col(*_MEANS, "n_returns").last())
-        return newest.filter(pl.col("mean_return").is_not_null()).collect()
+        return collect_rows(newest.filter(pl.col("mean_return").is_not_null()))
 
 
 def align(universe: str, means: pl.DataFrame, days: DayArray) -> MarketInputs:

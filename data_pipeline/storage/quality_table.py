@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from data_pipeline.processing.quality import QualityReport
-from data_pipeline.storage.delta_table import StoredTable
+from data_pipeline.storage.delta_table import StoredTable, collect_rows
 
 _SCHEMA: Final[dict[str, pl.DataType]] = {
     "version": pl.Int64(),
@@ -55,4 +55,4 @@ class QualityTable:
         newest = (
             rows.sort("version", maintain_order=True).group_by("ticker").agg(pl.col("report").last()).sort("ticker")
         )
-        return [QualityReport.from_dict(json.loads(report)) for report in newest.collect()["report"]]
+        return [QualityReport.from_dict(json.loads(report)) for report in collect_rows(newest)["report"]]

@@ -21,7 +21,7 @@ from data_pipeline.storage.bar_table import (
     split_by_ticker,
     ticker_bucket,
 )
-from data_pipeline.storage.delta_table import StoredTable
+from data_pipeline.storage.delta_table import StoredTable, collect_rows
 
 _ARRAY_COLUMNS = ("ticker", "trading_day", "open", "high", "low", "close", "adj_close", "volume")
 
@@ -139,7 +139,7 @@ class Snapshot:
 
     def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         try:
-            return rows.collect()
+            return collect_rows(rows)
         except FileNotFoundError as error:  # the log still lists files that `vacuum` took
             if self._table is None:
                 raise
