@@ -1,0 +1,211 @@
+"""Two API processes as they are deployed: own interpreters, real sockets, one database, one metrics folder."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from tests.database import migrated_template, temporary_database
+
+SECRET = "a-test-key-of-3f9c1e77b2d04a68-characters"
+PASSWORD = "seven green herons wade"
+START_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """One API process."""
+
+    process: subprocess.Popen[bytes]
+    http: httpx.Client
+    log: Path
+
+    def wait_until_alive(self) -> None:
+        """Return when it answers."""
+        deadline = monotonic() + START_SECONDS
+        while monotonic() < deadline:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                if self.http.get("/livez").status_code == 200:
+                    return
+            except httpx.TransportError:
+                sleep(0.1)
+        pytest.fail(f"no answer in {START_SECONDS} s: {self.log.read_text()}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """Two processes on one database."""
+    folder = tmp_path_factory.mktemp("servers")
+    (folder / "metrics").mkdir()
+    with ExitStack() as stack:
+        url = stack.enter_context(temporary_database(migrated_template()))
+        started = [stack.enter_context(serving(folder, url, number)) for number in range(2)]
+        for server in started:
+            server.wait_until_alive()
+        yield started
+
+
+@contextmanager
+def serving(folder: Path, database_url: str, number: int) -> Iterator[Server]:
+    """An API process that is ended on leaving."""
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOSECAST_")} | {
+        "CLOSECAST_HOME": str(folder),
+        "CLOSECAST_DATABASE_URL": database_url,
+        "CLOSECAST_JWT_SECRET": SECRET,
+        "CLOSECAST_PORT": str(port),
+        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
+    }
+    log = folder / f"api{number}.log"
+    command = [sys.executable, "-m", "app.supervisor.api_process"]
+    with log.open("w") as written, subprocess.Popen(command, env=environment, stderr=written) as process:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+                yield Server(process, http, log)
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def tokens(servers: list[Server]) -> dict[str, str]:
+    """What the first process gave a user who registered there."""
+    account = {"email": "jane@example.org", "password": PASSWORD}
+    assert servers[0].http.post("/auth/register", json=account).status_code == 201
+    return sign_in(servers[0])
+
+
+def sign_in(server: Server) -> dict[str, str]:
+    """Tokens from one process."""
+    form = {"username": "jane@example.org", "password": PASSWORD}
+    answer = server.http.post("/api/v1/auth/token/", data=form)
+    assert answer.status_code == 200, answer.text
+    tokens: dict[str, str] = answer.json()
+    return tokens
+
+
+def ask_me(server: Server, tokens: dict[str, str]) -> int:
+    """What an access token gets at one process."""
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    return server.http.get("/users/me", headers=headers).status_code
+
+
+def speak(server: Server, request: bytes) -> tuple[int, dict[str, object]]:
+    """Send bytes as they are; status and problem document of the answer."""
+    address = (server.http.base_url.host, server.http.base_url.port or 80)
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(request)
+        received = b""
+        while chunk := connection.recv(65_536):
+            received += chunk
+    head, body = received.split(b"\r\n\r\n", 1)
+    assert b"application/problem+json" in head
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_a_token_of_one_process_is_good_at_the_other_until_it_is_signed_out_at_either(
+    servers: list[Server], tokens: dict[str, str]
+) -> None:
+    first, second = servers
+    fresh = sign_in(first)
+    assert (ask_me(first, fresh), ask_me(second, fresh)) == (200, 200)
+
+    signed_out = second.http.post("/auth/logout", json={"refresh_token": fresh["refresh_token"]})
+
+    assert signed_out.status_code == 204
+    assert (ask_me(first, fresh), ask_me(second, fresh)) == (401, 401)
+    assert ask_me(first, tokens) == 200
+
+
+def test_parallel_refreshes_at_both_processes_give_one_new_head(servers: list[Server], tokens: dict[str, str]) -> None:
+    body = {"refresh_token": sign_in(servers[0])["refresh_token"]}
+
+    def refresh(number: int) -> httpx.Response:
+        return servers[number % 2].http.post("/auth/refresh", json=body)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(refresh, range(24)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json()["refresh_token"] for answer in answers}) == 1
+
+
+def test_each_process_tells_the_requests_of_both(servers: list[Server]) -> None:
+    def count(server: Server) -> float:
+        text = server.http.get("/metrics").text
+        match = re.search(r'^http_requests_total\{handler="/problems/\{slug\}".*\} ([\d.]+)$', text, re.MULTILINE)
+        return float(match[1]) if match else 0.0
+
+    before = count(servers[0])
+    for server in (servers[0], servers[0], servers[1]):
+        server.http.get("/problems/internal")
+
+    assert count(servers[0]) == count(servers[1]) == before + 3
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/predict/../../etc/passwd", "/predict/..%2F..%2Fetc%2Fpasswd", "/api/v1/predict/..%5c..%5cx/", "/predict/%00"],
+)
+def test_a_path_in_the_place_of_a_ticker_is_a_malformed_ticker(
+    servers: list[Server], tokens: dict[str, str], target: str
+) -> None:
+    lines = (
+        f"GET {target} HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {tokens['access_token']}",
+        "Connection: close",
+    )
+
+    status, document = speak(servers[0], "\r\n".join([*lines, "", ""]).encode())
+
+    assert (status, document["type"]) == (422, "/problems/malformed-ticker")
+
+
+def test_a_ticker_of_ten_kilobytes_is_refused(servers: list[Server], tokens: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+
+    answer = servers[0].http.get(f"/predict/{'A' * 10_240}", headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/malformed-ticker")
+    assert len(answer.text) < 1_000
+
+
+def test_a_body_without_end_is_cut_off(servers: list[Server]) -> None:
+    head = b"POST /auth/refresh HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+
+    status, document = speak(servers[0], head + 5 * chunk)  # and no last chunk
+
+    assert (status, document["type"]) == (413, "/problems/body-too-large")
+
+
+def test_both_logs_are_json_from_the_first_line_and_hold_no_secret(
+    servers: list[Server], tokens: dict[str, str]
+) -> None:
+    for server in servers:
+        written = server.log.read_text()
+        lines = [json.loads(line) for line in written.splitlines()]
+        assert {"request_id", "traceparent", "route", "status", "latency_ms"} <= set(lines[-1])
+        assert any(line.get("logger") == "uvicorn.error" for line in lines)
+        for secret in (SECRET, PASSWORD, tokens["access_token"], tokens["refresh_token"], "etc/passwd"):
+            assert secret not in written
