@@ -52,11 +52,12 @@ async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: str) -> 
     ``lock`` keeps two jobs of one subject from waiting twice and from running at once. Nothing is enqueued unless the
     caller commits.
     """
-    connection = (await (await db.connection()).get_raw_connection()).driver_connection
-    deferrer = _enqueuer.configure_task(task, queue=DATA_QUEUE, lock=lock, queueing_lock=lock, connection=connection)
     try:
-        async with db.begin_nested():  # the refusal of a second one must not spoil the caller's transaction
-            await deferrer.defer_async(**arguments)
+        # A refusal must not spoil the caller's transaction. The savepoint is set when the session gives its connection.
+        async with db.begin_nested():
+            connection = (await (await db.connection()).get_raw_connection()).driver_connection
+            job = _enqueuer.configure_task(task, queue=DATA_QUEUE, lock=lock, queueing_lock=lock, connection=connection)
+            await job.defer_async(**arguments)
     except AlreadyEnqueued:
         return False
     return True

@@ -53,7 +53,7 @@ async def live_tickers_before(db: AsyncSession, exchange: str, day: date) -> Seq
 async def upsert_windows(db: AsyncSession, windows: Sequence[ServingWindow]) -> None:
     """Insert or replace windows; one that was published from a later data version stays."""
     for first in range(0, len(windows), UPSERT_ROWS):
-        statement = insert(ServingWindowRow).values([_values_of(w) for w in windows[first : first + UPSERT_ROWS]])
+        statement = insert(ServingWindowRow).values([values_of(w) for w in windows[first : first + UPSERT_ROWS]])
         new = statement.excluded
         replaced = {
             column.name: new[column.name]
@@ -72,7 +72,8 @@ async def upsert_windows(db: AsyncSession, windows: Sequence[ServingWindow]) -> 
         )
 
 
-def _values_of(window: ServingWindow) -> dict[str, Any]:
+def values_of(window: ServingWindow) -> dict[str, Any]:
+    """The columns of a window's row."""
     bars, version, market = window.bars, window.data_version, window.market
     return {
         "ticker": window.ticker,

@@ -1,0 +1,51 @@
+"""The way to PostgreSQL has a deadline."""
+
+import time
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.core.database import create_engine, database_url, is_connection_trouble, session_factory
+from data_pipeline.errors import ConfigurationError
+
+
+def test_no_database_is_a_clear_refusal() -> None:
+    """The embedded one is started by `closecast serve`, which tells its children where it is."""
+    with pytest.raises(ConfigurationError, match="database_url is not set"):
+        database_url(Settings(_env_file=None))
+
+
+async def test_a_statement_that_takes_too_long_is_cut_off(settings: Settings) -> None:
+    """So that a request is answered 503 instead of never."""
+    engine = create_engine(settings.model_copy(update={"database_timeout_seconds": 0.1}))
+    async with session_factory(engine)() as db:
+        with pytest.raises(DBAPIError) as caught:
+            await db.execute(text("SELECT pg_sleep(5)"))
+    await engine.dispose()
+
+    assert is_connection_trouble(caught.value)
+
+
+async def test_a_database_that_is_away_is_noticed_in_time(settings: Settings) -> None:
+    """Nothing listens on the discard port."""
+    away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
+    engine = create_engine(away)
+    started = time.monotonic()
+    with pytest.raises(DBAPIError) as caught:
+        async with session_factory(engine)() as db:
+            await db.execute(text("SELECT 1"))
+
+    assert is_connection_trouble(caught.value)
+    assert time.monotonic() - started < 2 * away.database_timeout_seconds
+
+
+async def test_a_refused_statement_is_no_connection_trouble(db: AsyncSession) -> None:
+    """A defect of ours must stay a 500 that somebody looks at."""
+    with pytest.raises(IntegrityError) as caught:
+        await db.execute(text("INSERT INTO data_versions (table_id, version) VALUES ('t', 1)"))
+
+    assert not is_connection_trouble(caught.value)

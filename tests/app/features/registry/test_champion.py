@@ -1,0 +1,138 @@
+"""What a process serves, and how it changes its mind without a stop."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.core.database import create_engine, session_factory
+from app.features.market_data.service import publish_windows
+from app.features.registry import champion as champion_module
+from app.features.registry import service
+from app.features.registry.champion import Champion, ChampionHolder
+from app.features.registry.errors import NoChampionError
+from ml_lifecycle.export.manifest import BundleKind
+from tests.app.accounts import Account
+from tests.app.bundles import write_bundle_with
+from tests.app.windows import make_window
+
+Sessions = async_sessionmaker[AsyncSession]
+NOW = datetime(2026, 11, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+async def holder(db: AsyncSession, settings: Settings, sessions: Sessions) -> ChampionHolder:
+    """A process that serves the reference."""
+    await service.ensure_reference_champion(db, settings)
+    holder = ChampionHolder(sessions, settings)
+    await holder.reload()
+    return holder
+
+
+async def promote(db: AsyncSession, settings: Settings, **fields: object) -> str:
+    """Force another bundle into the championship."""
+    bundle_id = await service.register_bundle(db, write_bundle_with(settings.bundles, **fields))  # type: ignore[arg-type]  # manifest fields
+    await service.promote(db, bundle_id, force=True, reason="demo", by="ada")
+    return bundle_id
+
+
+async def test_nothing_is_served_before_anything_is_loaded(sessions: Sessions, settings: Settings) -> None:
+    """A 503 that says so, not a crash."""
+    with pytest.raises(NoChampionError):
+        ChampionHolder(sessions, settings).serving(NOW)
+
+
+async def test_a_promotion_is_served_by_every_process_within_seconds(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Without a restart, and told as forced in every answer."""
+    await publish_windows(db, [make_window("AAPL")])
+    before = (await client.get("/predict/AAPL", headers=registered_user.headers)).json()
+
+    promoted = await promote(db, settings, history_used=910)
+    async with asyncio.timeout(5):
+        after = before
+        while after["bundle"]["id"] != promoted:
+            answer = await client.get("/predict/AAPL", headers=registered_user.headers)
+            assert answer.status_code == 200
+            after = answer.json()
+
+    assert (before["bundle"]["promotion"], after["bundle"]["promotion"]) == ("reference", "forced")
+    assert before["forecast_id"] != after["forecast_id"]
+
+
+async def test_a_refused_bundle_leaves_the_former_champion(
+    holder: ChampionHolder, db: AsyncSession, settings: Settings
+) -> None:
+    """Its folder was damaged after it was registered."""
+    former = holder.serving(NOW).bundle_id
+    broken = await promote(db, settings, history_used=920)
+    (settings.bundles / broken / "calibration.json").write_text("{}")
+
+    await holder.reload()
+
+    assert holder.serving(NOW).bundle_id == former
+
+
+async def test_a_process_that_starts_with_a_refused_champion_serves_the_one_before(
+    holder: ChampionHolder, db: AsyncSession, settings: Settings, sessions: Sessions
+) -> None:
+    """A missing folder is a refusal too."""
+    former = holder.serving(NOW).bundle_id
+    missing = await promote(db, settings, history_used=930)
+    shutil.rmtree(settings.bundles / missing)
+
+    started = ChampionHolder(sessions, settings)
+    await started.reload()
+
+    assert started.serving(NOW).bundle_id == former
+
+
+async def test_a_database_that_is_away_leaves_the_champion(holder: ChampionHolder, settings: Settings) -> None:
+    """And does not stop the process."""
+    away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
+    champion = holder.serving(NOW)
+    holder._sessions = session_factory(create_engine(away))
+
+    await holder.reload()
+
+    assert holder.serving(NOW) is champion
+
+
+class AgedChampion(Champion):
+    """A network of a certain age: only its kind and its age count here."""
+
+    is_reference = False
+
+
+@pytest.mark.parametrize(
+    ("days", "flagged", "stands_in"), [(90, False, False), (91, True, False), (365, True, False), (366, True, True)]
+)
+async def test_an_old_network_is_flagged_and_past_the_hard_limit_the_reference_serves(
+    holder: ChampionHolder, days: int, flagged: bool, stands_in: bool
+) -> None:
+    """Settings: 90 and 365 days."""
+    reference = holder.serving(NOW)
+    manifest = reference.bundle.manifest.model_copy(update={"created_at": NOW - timedelta(days=days)})
+    network = AgedChampion(replace(reference.bundle, manifest=manifest), reference.forecaster, "gate", NOW)
+    holder._champion = network
+
+    served = holder.serving(NOW)
+
+    assert holder.is_flagged(network, NOW) is flagged
+    assert (served.promotion == champion_module.STAND_IN) is stands_in
+    assert (served.bundle.manifest.kind is BundleKind.REFERENCE and served is not network) is stands_in
+
+
+async def test_the_reference_does_not_age(holder: ChampionHolder) -> None:
+    """It has no training that could grow old."""
+    much_later = NOW + timedelta(days=4_000)
+
+    assert holder.serving(much_later).is_reference
+    assert not holder.is_flagged(holder.serving(much_later), much_later)
