@@ -307,3 +307,33 @@ def test_warnings_of_pandas_inside_yfinance_are_not_shown(
 def test_made_bars_are_what_the_fake_serves(yahoo: FakeYahoo) -> None:
     """The builder and the fake agree on the ticker."""
     assert yahoo.listings["AAPL"].ticker == make_fetched().ticker
+
+
+def test_a_retry_that_our_limit_forbids_is_not_sent(make_source: MakeSource, yahoo: FakeYahoo) -> None:
+    """What went wrong is told then, not that the limit is spent."""
+    yahoo.always_say("AAPL", answers.BAD_GATEWAY)
+    with pytest.raises(PriceSourceUnavailableError, match="HTTP 502"):
+        make_source(limiter=InMemoryBudget(6, burst=1)).fetch_bars("AAPL", START, END)
+    assert len(yahoo.asked("zone")) == 2
+
+
+def test_another_host_is_not_asked(source: YFinanceSource, yahoo: FakeYahoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a later yfinance want to."""
+    monkeypatch.setattr("yfinance.base._BASE_URL_", "https://example.com")
+    with pytest.raises(MalformedAnswerError, match=r"yfinance wanted to ask example\.com"):
+        source.fetch_bars("AAPL", START, END)
+    assert "example.com" not in {request.host for request in yahoo.requests}
+
+
+def test_a_failure_before_the_chart_was_asked_for_is_told(
+    source: YFinanceSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no answer to judge it by."""
+
+    def fail(*_: object) -> None:
+        raise ValueError("no crumb")
+
+    monkeypatch.setattr("yfinance.data.YfData._get_crumb_basic", fail)
+    with pytest.raises(MalformedAnswerError, match="yfinance did not ask for the chart") as caught:
+        source.fetch_bars("AAPL", START, END)
+    assert str(caught.value.__cause__) == "no crumb"
