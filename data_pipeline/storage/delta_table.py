@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 import polars as pl
 import stamina
@@ -51,7 +52,7 @@ class StoredTable:
         StoreUnavailableError : the folder or object store cannot be read.
         """
         try:
-            return DeltaTable(self.uri, version=version, storage_options=self._options)
+            return _Table(self.uri, version=version, storage_options=self._options)
         except TableNotFoundError:
             return None
         except OSError as error:
@@ -86,6 +87,18 @@ class StoredTable:
             return
         rows = rows.select(self.schema.names()).cast(self.schema)
         retry_conflicts(lambda: write_deltalake(self.create(), rows, mode="append"))
+
+
+class _Table(DeltaTable):
+    """A table whose local files Polars finds in any folder.
+
+    Polars takes ``file_uris`` for paths, but they are percent-encoded: a folder with a space in its path is not found.
+    """
+
+    def file_uris(self, partition_filters: list[tuple[str, str, Any]] | None = None) -> list[str]:
+        """Paths of the files, or their URLs in an object store."""
+        uris = super().file_uris(partition_filters)
+        return [unquote(uri) for uri in uris] if self.table_uri.startswith("file://") else uris
 
 
 def collect_rows(rows: pl.LazyFrame) -> pl.DataFrame:
