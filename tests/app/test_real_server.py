@@ -1,55 +1,19 @@
 """Two API processes as they are deployed: own interpreters, real sockets, one database, one metrics folder."""
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic, sleep
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
+from tests.app.serving import SECRET, Server, serving
 from tests.database import migrated_template, temporary_database
 
-SECRET = "a-test-key-of-3f9c1e77b2d04a68-characters"
 PASSWORD = "seven green herons wade"
-START_SECONDS = 60.0
-
-
-@dataclass
-class Server:
-    """One API process."""
-
-    process: subprocess.Popen[bytes]
-    http: httpx.Client
-    log: Path
-
-    def wait_until_alive(self) -> None:
-        """Return when it answers."""
-        deadline = monotonic() + START_SECONDS
-        while monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                if self.http.get("/livez").status_code == 200:
-                    return
-            except httpx.TransportError:
-                sleep(0.1)
-        pytest.fail(f"no answer in {START_SECONDS} s: {self.log.read_text()}")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -59,31 +23,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     (folder / "metrics").mkdir()
     with ExitStack() as stack:
         url = stack.enter_context(temporary_database(migrated_template()))
-        started = [stack.enter_context(serving(folder, url, number)) for number in range(2)]
+        shared = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
+        started = [stack.enter_context(serving(folder, url, name, **shared)) for name in ("first", "second")]
         for server in started:
             server.wait_until_alive()
         yield started
-
-
-@contextmanager
-def serving(folder: Path, database_url: str, number: int) -> Iterator[Server]:
-    """An API process that is ended on leaving."""
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CLOSECAST_")} | {
-        "CLOSECAST_HOME": str(folder),
-        "CLOSECAST_DATABASE_URL": database_url,
-        "CLOSECAST_JWT_SECRET": SECRET,
-        "CLOSECAST_PORT": str(port),
-        "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"),
-    }
-    log = folder / f"api{number}.log"
-    command = [sys.executable, "-m", "app.supervisor.api_process"]
-    with log.open("w") as written, subprocess.Popen(command, env=environment, stderr=written) as process:
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-                yield Server(process, http, log)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from app.core.security import LONGEST_TOKEN
 from app.schemas.token import EXAMPLE_TOKEN
 from app.schemas.user import EmailAddress, KnownPassword, NewPassword
 
-ShortText = Annotated[str, StringConstraints(max_length=254)]
+ShortText = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\x00]*$")]  # PostgreSQL's text holds no NUL
 
 
 class Registration(BaseModel):

@@ -22,7 +22,10 @@ router = APIRouter(
 )
 
 PageLimit = Annotated[int, Query(ge=1, le=200)]
-TickerCursor = Annotated[str | None, Query(max_length=20, description="`next_cursor` of the page before.")]
+TickerCursor = Annotated[
+    str | None,
+    Query(pattern=r"^[A-Z0-9^][A-Z0-9.=^-]{0,19}$", description="`next_cursor` of the page before: its last ticker."),
+]
 
 
 @router.get("/tickers")

@@ -82,6 +82,7 @@ async def test_a_form_that_is_not_as_documented_is_refused(client: httpx.AsyncCl
         {"username": "a@example.org", "password": "x", "otp": "123456"},
         {"username": "a@example.org", "password": "x" * 129},
         {"username": "a" * 255, "password": "x"},
+        {"username": "a\0@example.org", "password": "x"},
     ):
         answer = await client.post("/auth/token", data=form)
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request"), form
