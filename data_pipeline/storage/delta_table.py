@@ -95,9 +95,9 @@ class _Table(DeltaTable):
     Polars takes ``file_uris`` for paths, but they are percent-encoded: a folder with a space in its path is not found.
     """
 
-    def file_uris(self, partition_filters: list[tuple[str, str, Any]] | None = None) -> list[str]:
+    def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
         """Paths of the files, or their URLs in an object store."""
-        uris = super().file_uris(partition_filters)
+        uris = super().file_uris(*arguments, **options)
         return [unquote(uri) for uri in uris] if self.table_uri.startswith("file://") else uris
 
 
