@@ -19,10 +19,9 @@ class ExitCode(IntEnum):
     SOURCE = 4
     MODEL = 5
     SERVICE = 6
-    INTERRUPTED = 130
 
 
-def exit_code(error: BaseException) -> ExitCode | None:
+def exit_code(error: Exception) -> ExitCode | None:
     """The code for an error that we raise on purpose or expect of the machine; None for a defect of ours."""
     # Imported here: only a failing command pays for knowing all errors.
     from psycopg import OperationalError as PsycopgError
@@ -36,8 +35,7 @@ def exit_code(error: BaseException) -> ExitCode | None:
     from data_pipeline.sources.base import PriceSourceError
     from ml_lifecycle.export.errors import BundleRefusedError
 
-    codes: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
-        ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+    codes: list[tuple[tuple[type[Exception], ...], ExitCode]] = [
         ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
         ((BundleRefusedError,), ExitCode.MODEL),
@@ -50,7 +48,7 @@ def exit_code(error: BaseException) -> ExitCode | None:
     return next((code for kinds, code in codes if isinstance(error, kinds)), None)
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: Exception) -> str:
     """What to tell: a setting's name and reason, or the error's own first line."""
     from pydantic import ValidationError
 

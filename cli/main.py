@@ -1,6 +1,5 @@
 """The command line: each command lives in its own file and imports what it needs when it runs."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -51,21 +50,11 @@ def run() -> None:
     """Run one command; every foreseen error ends as one line on standard error and an exit code of its kind."""
     try:
         app()
-    except BaseException as error:
-        if isinstance(error, (SystemExit, BrokenPipeError)):
-            _leave_quietly(error)
+    except Exception as error:
         from cli.exit_codes import exit_code, one_line
 
         code = exit_code(error)
         if code is None:
             raise
-        sys.stderr.write(f"closecast: {one_line(error)}\n" if not isinstance(error, KeyboardInterrupt) else "\n")
+        sys.stderr.write(f"closecast: {one_line(error)}\n")
         raise SystemExit(int(code)) from None
-
-
-def _leave_quietly(error: SystemExit | BrokenPipeError) -> None:
-    if isinstance(error, SystemExit):
-        raise error
-    # `closecast … | head`: the reader has seen enough; Python must not complain while it closes standard output
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise SystemExit(0) from None

@@ -95,7 +95,9 @@ class Demonstration:
         create_account(self._supervisor.settings, email=email, password=password)
         home.write_private(path, password)
         self._remember(email=email)
-        out.print(f"\nDemo account [bold]{email}[/bold], password [bold]{password}[/bold] (shown this once)")
+        out.print(
+            f"\nDemo account [bold]{email}[/bold], password [bold]{password}[/bold] (shown this once)", soft_wrap=True
+        )
         if not client.sign_in(email, password):
             raise ConfigurationError(f"the account {email} was made, but cannot sign in")
         return email
@@ -115,5 +117,8 @@ class Demonstration:
             soft_wrap=True,
             markup=False,
         )
-        out.print(f"\nAnswered after {seconds:.1f} s. Documentation: {url}/docs   Log: {self._installation.log}")
+        out.print(
+            f"\nAnswered after {seconds:.1f} s. Documentation: {url}/docs   Log: {self._installation.log}",
+            soft_wrap=True,
+        )
         out.print("A statistical forecast, no investment advice.")

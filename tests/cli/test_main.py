@@ -1,0 +1,98 @@
+"""What holds for every command: help with an example, quick starts, one line and one code for each error."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+
+from cli import main
+from tests.cli.conftest import Closecast
+
+HEAVY = ["pandas", "polars", "tensorflow", "sqlalchemy", "fastapi", "onnxruntime", "yfinance", "deltalake", "numpy"]
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Every command, as it is typed."""
+    found: list[tuple[str, ...]] = []
+    for name, command in get_command(main.app).commands.items():  # type: ignore[attr-defined]  # typer's root is a group
+        inner = getattr(command, "commands", None)
+        found += [(name, each) for each in inner] if inner else [(name,)]
+    return found
+
+
+def test_all_the_promised_commands_are_there() -> None:
+    promised = {
+        *(("demo",), ("collect",), ("train",), ("export",), ("evaluate",), ("promote",), ("serve",), ("api",)),
+        *(("worker",), ("migrate",), ("models", "list"), ("users", "create")),
+    }
+    assert set(commands()) == promised
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_explains_itself_with_an_example(closecast: Closecast, command: tuple[str, ...]) -> None:
+    shown = closecast(*command, "--help")
+    assert shown.code == 0
+    assert "Example:" in shown.out
+    assert f"closecast {' '.join(command)}" in shown.out
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    """Each command imports its own needs, so that the shell answers at once."""
+    script = (
+        "import sys; sys.argv = ['closecast', '--version']\n"
+        "from cli.main import run\n"
+        "try: run()\nexcept SystemExit: pass\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    version, heavy = finished.stdout.splitlines()
+    assert version.startswith("closecast 0.")
+    assert heavy == "[]"
+
+
+def test_an_unknown_option_is_a_usage_error(closecast: Closecast) -> None:
+    refused = closecast("collect", "--colour")
+    assert refused.code == 2
+    assert "No such option" in refused.err
+
+
+def test_a_setting_out_of_range_is_named_in_one_line(closecast: Closecast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOSECAST_PORT", "70000")
+    refused = closecast("serve")
+    assert refused.code == 2
+    assert refused.err == "closecast: port: Input should be less than or equal to 65535\n"
+
+
+def test_serve_refuses_to_start_without_a_secret(closecast: Closecast) -> None:
+    refused = closecast("serve")
+    assert refused.code == 2
+    assert refused.err.startswith("closecast: CLOSECAST_JWT_SECRET is not set")
+    assert refused.err.count("\n") == 1
+
+
+def test_serve_refuses_a_known_secret(closecast: Closecast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOSECAST_JWT_SECRET", "your-secret-key-your-secret-key-your-secret-key")
+    assert closecast("serve").code == 2
+
+
+def test_what_needs_a_database_says_how_to_get_one(closecast: Closecast) -> None:
+    refused = closecast("models", "list")
+    assert refused.code == 6
+    assert "start `closecast serve`" in refused.err
+
+
+def test_a_database_that_is_away_is_one_line_and_a_service_error(
+    closecast: Closecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOSECAST_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    refused = closecast("migrate")
+    assert refused.code == 6
+    assert refused.err.count("\n") == 1
+
+
+def test_a_reader_that_leaves_early_sees_no_complaint() -> None:
+    """`closecast … | head -n 1`"""
+    script = f"{sys.executable} -m cli --help | head -n 1"
+    finished = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
+    assert finished.stderr == ""
