@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from procrastinate import App, JobContext
-from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from app.config import Settings
@@ -67,7 +67,7 @@ async def restart_stalled_jobs(app: App) -> int:
     for job in stalled:
         try:
             await app.job_manager.retry_job(job)
-        except AlreadyEnqueued:  # the same waits already: this one need not run again
+        except UniqueViolation:  # the same waits already: this one need not run again
             await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
     return len(stalled)
 

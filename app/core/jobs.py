@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.core.database import bounded_connection_string, create_engine, session_factory
+from app.core.database import DatabaseUnavailableError, bounded_connection_string, create_engine, session_factory
 
 DATA_QUEUE = "data"  # what the worker image can do; training has a queue and an image of its own
 
@@ -36,14 +37,28 @@ def tools_of(context: JobContext) -> WorkerTools:
 
 @asynccontextmanager
 async def open_queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools]]:
-    """The job queue on connections of its own, without tasks yet, and the tools to run them with."""
+    """The job queue on connections of its own, without tasks yet, and the tools to run them with.
+
+    Raises
+    ------
+    DatabaseUnavailableError : there is no database to take jobs from.
+    """
     app = App(connector=PsycopgConnector(conninfo=bounded_connection_string(settings), min_size=1, max_size=4))
     engine = create_engine(settings)
     try:
+        await _require_connection(engine)
         async with app.open_async():
             yield app, WorkerTools(settings, session_factory(engine))
     finally:
         await engine.dispose()
+
+
+async def _require_connection(engine: AsyncEngine) -> None:
+    try:
+        async with engine.connect():
+            return
+    except (DBAPIError, OSError) as error:
+        raise DatabaseUnavailableError from error
 
 
 async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: str) -> bool:

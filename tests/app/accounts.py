@@ -30,3 +30,10 @@ async def sign_in(client: httpx.AsyncClient, *, email: str, password: str) -> Ac
     me = await client.get("/users/me", headers={"Authorization": f"Bearer {tokens['access_token']}"})
     assert me.status_code == 200, me.text
     return Account(UUID(me.json()["id"]), email, password, tokens["access_token"], tokens["refresh_token"])
+
+
+async def register(client: httpx.AsyncClient, *, email: str, password: str) -> Account:
+    """Make an account and sign in, over HTTP."""
+    answer = await client.post("/auth/register", json={"email": email, "password": password})
+    assert answer.status_code == 201, answer.text
+    return await sign_in(client, email=email, password=password)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, delete, func, or_, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer_group
 
@@ -131,7 +131,7 @@ async def list_versions(db: AsyncSession, *, limit: int) -> Sequence[DataVersion
 
 async def list_newest_reports(db: AsyncSession, *, after: str | None, limit: int) -> Sequence[QualityReportRow]:
     """The newest quality report of each ticker after ``after``, in alphabetical order."""
-    reports = select(QualityReportRow).join(DataVersionRow).distinct(QualityReportRow.ticker)
+    reports = select(QualityReportRow).join(DataVersionRow).ext(distinct_on(QualityReportRow.ticker))
     if after is not None:
         reports = reports.where(QualityReportRow.ticker > after)
     order = (QualityReportRow.ticker, DataVersionRow.published_at.desc(), DataVersionRow.version.desc())

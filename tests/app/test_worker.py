@@ -1,0 +1,150 @@
+"""The worker as a process: works, stops when told, and takes up what a killed one left."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from procrastinate import App, JobContext
+from procrastinate.jobs import Job
+from pydantic import SecretStr
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.core.database import DatabaseUnavailableError
+from app.core.jobs import COLLECT, DATA_QUEUE, WorkerTools, defer, open_queue
+from app.features.market_data import collecting, tasks
+from app.features.market_data.service import publish_windows
+from app.features.stock_prediction.tasks import ensure_log_partitions
+from app.models import ServingWindowRow
+from app.worker import add_upkeep, restart_stalled_jobs, run
+from tests.app.process_environment import environment_of
+from tests.app.scripted_source import ScriptedSource
+from tests.app.windows import make_window
+
+LEFT_BEHIND = """
+WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id)
+UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead) WHERE status = 'todo'
+"""
+JOBS = "SELECT task_name, status::text, attempts FROM procrastinate_jobs ORDER BY id"
+
+
+@pytest.fixture
+async def queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools]]:
+    """The queue with every task."""
+    async with open_queue(settings) as (app, tools):
+        tasks.add_tasks(app)
+        add_upkeep(app)
+        yield app, tools
+
+
+@pytest.fixture
+def worker_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker on the packaged sample."""
+    program = "from app.config import Settings; from app.worker import run; run(Settings())"
+    environment = environment_of(settings, CLOSECAST_SOURCES='["sample"]')
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], env=environment)
+    yield process
+    process.kill()
+    process.wait()
+
+
+async def stored(db: AsyncSession) -> int:
+    """How many windows are published."""
+    count = await db.scalar(select(func.count()).select_from(ServingWindowRow)) or 0
+    await db.commit()
+    return count
+
+
+async def test_a_worker_process_collects_the_sample_and_ends_when_told(
+    worker_process: subprocess.Popen[bytes], db: AsyncSession
+) -> None:
+    """SIGTERM is what a supervisor, compose and Kubernetes send."""
+    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await db.commit()
+    async with asyncio.timeout(60):
+        while not await stored(db):
+            assert worker_process.poll() is None
+            await asyncio.sleep(0.1)
+
+    os.kill(worker_process.pid, signal.SIGTERM)
+
+    assert await asyncio.to_thread(worker_process.wait, 20) == 0
+
+
+async def test_what_a_killed_worker_was_at_is_done_again(db: AsyncSession, queue: tuple[App, WorkerTools]) -> None:
+    """Its lock would keep the ticker from ever being collected."""
+    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await db.commit()
+    await db.execute(text(LEFT_BEHIND))
+    await db.commit()
+
+    assert await restart_stalled_jobs(queue[0]) == 1
+    assert [tuple(row) for row in await db.execute(text(JOBS))] == [("collect", "todo", 1)]
+    assert await restart_stalled_jobs(queue[0]) == 0
+
+
+async def test_a_stalled_job_gives_way_to_one_that_waits_already(
+    db: AsyncSession, queue: tuple[App, WorkerTools]
+) -> None:
+    """Two of one ticker cannot wait."""
+    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await db.commit()
+    await db.execute(text(LEFT_BEHIND))
+    await db.commit()
+    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await db.commit()
+
+    await restart_stalled_jobs(queue[0])
+
+    assert [tuple(row) for row in await db.execute(text(JOBS))] == [("collect", "todo", 0)]
+
+
+async def test_an_exchange_that_became_final_has_its_live_tickers_collected(
+    db: AsyncSession, queue: tuple[App, WorkerTools], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour after the close, by the calendar; half an hour after it nothing happens."""
+    app, tools = queue
+    source = ScriptedSource(live=True, bars={"AAPL": 300})
+    monkeypatch.setattr(collecting, "open_sources", lambda _settings: source)
+    thursday = make_window("AAPL", cutoff=date(2013, 2, 28), live=True)
+    await publish_windows(db, [thursday])
+
+    for closed_for_minutes, jobs in ((30, []), (61, ["collect_many"])):
+        at = datetime(2013, 3, 1, 21, tzinfo=UTC) + timedelta(minutes=closed_for_minutes)
+        await tasks.refresh_final_exchanges(_context(app, tools), int(at.timestamp()))
+        assert [row.task_name for row in await db.execute(text(JOBS))] == jobs
+        await db.commit()
+
+    await app.run_worker_async(
+        queues=[DATA_QUEUE], wait=False, install_signal_handlers=False, additional_context={"tools": tools}
+    )
+    cutoffs = await db.scalars(select(ServingWindowRow.cutoff))
+    assert cutoffs.all() == [date(2013, 3, 1)]
+
+
+async def test_partitions_are_made_by_a_daily_job(db: AsyncSession, queue: tuple[App, WorkerTools]) -> None:
+    """For the months after the day it runs on."""
+    await ensure_log_partitions(_context(*queue), int(datetime(2031, 1, 1, tzinfo=UTC).timestamp()))
+
+    assert await db.scalar(text("SELECT to_regclass('prediction_log_2031_04') IS NOT NULL"))
+
+
+def test_without_a_database_the_worker_ends_with_a_reason(settings: Settings) -> None:
+    """Whoever supervises it starts it again."""
+    away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
+    with pytest.raises(DatabaseUnavailableError):
+        run(away)
+
+
+def _context(app: App, tools: WorkerTools) -> JobContext:
+    """What a worker hands to a task."""
+    job = Job(id=1, queue=DATA_QUEUE, task_name="any", lock=None, queueing_lock=None)
+    return JobContext(
+        start_timestamp=0, app=app, job=job, abort_reason=lambda: None, additional_context={"tools": tools}
+    )
