@@ -225,6 +225,15 @@ def test_half_a_history_is_not_taken_for_the_whole(store: FeatureStore) -> None:
     assert len(store.read_bar_arrays("AAA")) == 50
 
 
+def test_a_source_that_has_nothing_for_the_overlap_leaves_the_stored_bars(store: FeatureStore) -> None:
+    run(store, make_fetched(make_bars(DAYS[:50])))
+
+    summary, _ = run(store, make_fetched(make_bars(DAYS[:20])))
+
+    assert outcome_of(summary) is Outcome.UNCHANGED
+    assert len(store.read_bar_arrays("AAA")) == 50
+
+
 def test_an_unfinished_bar_is_stored_when_it_is_final_and_not_before(store: FeatureStore) -> None:
     close = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(hours=20)  # 16:00 in New York, summer time
     running = make_bars(DAYS[:51])

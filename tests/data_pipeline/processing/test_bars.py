@@ -170,6 +170,13 @@ def test_a_crash_is_kept_and_never_taken_for_a_split() -> None:
     assert len(checked.bars) == 6
 
 
+def test_a_crash_that_opens_at_half_by_chance_gives_itself_away_by_the_day_that_follows() -> None:
+    bars = make_bars(DAYS, [100.0, 101.0, 100.0, 38.0, 37.0, 38.0])
+    bars.loc["2024-01-05", ["open", "high"]] = [50.0, 51.0]
+
+    assert check(bars, basis=PriceBasis.RAW).report.days == {Defect.LARGE_MOVE: (DAYS[3],)}
+
+
 def test_days_before_a_calendar_begins_are_kept_and_flagged() -> None:
     checked = check(make_bars(["1959-12-30", "1959-12-31", "1960-01-01"]), exchange="XHKG")
 

@@ -6,10 +6,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import stamina
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
-from data_pipeline.errors import NothingStoredError, StoreConflictError, UnknownDataVersionError
+from data_pipeline.errors import (
+    NothingStoredError,
+    StoreConflictError,
+    StoreUnavailableError,
+    UnknownDataVersionError,
+)
 from data_pipeline.sources.base import PriceBasis
+from data_pipeline.storage import feature_store
 from data_pipeline.storage.bar_table import N_BUCKETS, content_digest, ticker_bucket
 from data_pipeline.storage.feature_store import FeatureStore
 from tests.data_pipeline.made_bars import first_days
@@ -158,6 +166,32 @@ def test_two_sources_or_bases_never_meet_in_one_series(store: FeatureStore, chan
         store.merge(make_rows("AAA", DAYS[4:], **change))  # type: ignore[arg-type]  # the keys are its keywords
 
     assert store.version() == before
+
+
+def test_a_run_that_loses_every_race_says_so(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = store.merge(make_rows("AAA", DAYS[:4]))
+    tries: list[int] = []
+
+    def lose(*_: object) -> None:
+        tries.append(1)
+        raise CommitFailedError("a concurrent transaction added new data")
+
+    monkeypatch.setattr(feature_store, "_execute_merge", lose)
+    stamina.set_testing(True, attempts=3)
+    try:
+        with pytest.raises(StoreConflictError, match="AAA"):
+            store.merge(make_rows("AAA", DAYS))
+    finally:
+        stamina.set_testing(False)
+
+    assert (len(tries), store.version()) == (3, before)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bars").write_text("a file stands where the table should")
+
+    with pytest.raises(StoreUnavailableError):
+        FeatureStore(tmp_path).merge(make_rows("AAA", DAYS))
 
 
 def test_rows_are_removed_for_replaced_tickers_only(store: FeatureStore) -> None:
