@@ -23,19 +23,7 @@ KnownPassword = Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_PASS
 class UserRead(BaseModel):
     """One account; its password is told to nobody."""
 
-    model_config = ConfigDict(
-        from_attributes=True,
-        json_schema_extra={
-            "example": {
-                "id": "0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11",
-                "email": "jane@example.org",
-                "scopes": ["predict"],
-                "created_at": "2026-11-21T09:30:00Z",
-                "password_changed_at": "2026-11-21T09:30:00Z",
-                "disabled_at": None,
-            }
-        },
-    )
+    model_config = ConfigDict(from_attributes=True)
 
     id: UUID
     email: str

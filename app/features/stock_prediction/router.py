@@ -111,6 +111,10 @@ async def list_predictions(
 
 
 @router.get("/forecasts/{forecast_id}", responses=problem_responses(ForecastNotFoundError))
-async def read_forecast(db: DbSession, user: PredictUser, forecast_id: UUID) -> StoredForecastRead:
+async def read_forecast(
+    db: DbSession,
+    user: PredictUser,
+    forecast_id: Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])],
+) -> StoredForecastRead:
     """A forecast that you were answered, all of its 30 steps."""
     return await service.read_forecast(db, forecast_id, user.user_id)

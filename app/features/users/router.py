@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 
 from app.core.database import DbSession
-from app.core.openapi import page_example, problem_responses
+from app.core.openapi import problem_responses
 from app.core.paging import InvalidCursorError
 from app.core.passwords import HashingBusyError, PasswordHasher
 from app.core.security import AdminUser, CurrentUser
@@ -52,7 +52,7 @@ async def delete_me(user: CurrentUser, db: DbSession) -> None:
     await service.delete_user(db, user.user_id)
 
 
-@router.get("", responses={**problem_responses(InvalidCursorError), **page_example(UserRead)})
+@router.get("", responses=problem_responses(InvalidCursorError))
 async def list_users(
     _admin: AdminUser,
     db: DbSession,

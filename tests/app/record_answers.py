@@ -1,0 +1,110 @@
+"""Record what the API answers about the sample bars, as the examples of the OpenAPI document.
+
+``python -m tests.app.record_answers`` writes ``app/core/openapi_answers.json`` anew; a test says when that is due.
+"""
+
+import asyncio
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.core.openapi import RECORDED_ANSWERS
+from app.features.market_data.service import publish_windows
+from app.features.registry.service import ensure_reference_champion
+from app.features.users.service import create_user
+from app.main import create_app
+from data_pipeline.publishing import build_serving_windows
+from data_pipeline.run_pipeline import collect
+from data_pipeline.sources.sample_source import SampleSource
+from data_pipeline.storage.feature_store import FeatureStore
+from tests.app.accounts import sign_in
+from tests.database import migrated_template, temporary_database
+
+EMAIL, PASSWORD = "jane@example.org", "seven green herons wade"
+TICKERS = ["AAPL", "IBM"]
+
+
+async def record(settings: Settings) -> dict[str, Any]:
+    """Answers by operation id."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        await prepare(app, settings)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+            return await ask_everything(client)
+
+
+async def prepare(app: FastAPI, settings: Settings) -> None:
+    """The sample bars, the reference as champion, one account."""
+    store = FeatureStore(settings.bars_uri)
+    summary = collect(store, SampleSource(), TICKERS)
+    assert summary.data_version is not None
+    windows = list(
+        build_serving_windows(store, TICKERS, data_version=summary.data_version, final_after=settings.final_after)
+    )
+    reports = {result.ticker: result.quality.to_dict() for result in summary.results if result.quality is not None}
+    async with app.state.session_factory() as db:
+        await publish_windows(db, windows, reports)
+        await ensure_reference_champion(db, settings)
+        await create_user(db, app.state.passwords, email=EMAIL, password=PASSWORD)
+    await app.state.champions.reload()
+
+
+async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
+    """Ask what the examples of the document ask."""
+    headers = (await sign_in(client, email=EMAIL, password=PASSWORD)).headers
+
+    async def ask(path: str) -> Any:
+        answer = await client.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    me = await ask("/users/me")
+    forecast = await ask("/predict/AAPL?days_ahead=2")
+    model = await ask("/model/info")
+    (bundle, *_) = await ask("/models")
+    return {
+        "register": me,
+        "read_me": me,
+        "patch_user": {**me, "scopes": ["predict", "train"]},
+        "list_users": {"items": [me], "next_cursor": None},
+        "predict": forecast,
+        "predict_from_body": forecast,
+        "list_predictions": await ask("/predictions?limit=1"),
+        "read_forecast": await ask(f"/forecasts/{forecast['forecast_id']}"),
+        "model_info": model,
+        "list_models": [bundle],
+        "read_model": await ask(f"/models/{bundle['id']}"),
+        "list_promotions": await ask("/promotions"),
+        "list_tickers": await ask("/tickers"),
+        "read_bars": await ask("/bars/AAPL?limit=2"),
+        "list_data_versions": await ask("/data/versions"),
+        "list_quality": await ask("/data/quality?limit=1"),
+    }
+
+
+def main() -> None:
+    """Write the file."""
+    with ExitStack() as stack:
+        url = stack.enter_context(temporary_database(migrated_template()))
+        home = Path(stack.enter_context(TemporaryDirectory()))
+        settings = Settings(
+            _env_file=None,
+            home=home,
+            database_url=SecretStr(url),
+            jwt_secret=SecretStr("a-test-key-of-3f9c1e77b2d04a68-characters"),
+            log_level="ERROR",
+        )
+        answers = asyncio.run(record(settings))
+    RECORDED_ANSWERS.write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
