@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from yfinance import cache as yfinance_cache
+from yfinance.data import YfData
 
 from data_pipeline.sources import yfinance_state
 from data_pipeline.sources.base import PriceSourceUnavailableError
@@ -96,6 +97,14 @@ def test_a_cache_that_stays_broken_is_told(
     with pytest.raises(PriceSourceUnavailableError, match=r"yfinance fails: KeyError\('A3'\)"):
         source.fetch_bars("AAPL", START, END)
     assert not yahoo.requests
+
+
+def test_kept_answers_are_forgotten_before_each_call(source: YFinanceSource, tmp_path: Path) -> None:
+    """yfinance keeps 64 answers, errors among them, and a retry answered from there would send nothing."""
+    source.fetch_bars("AAPL", START, END)
+    assert YfData.cache_get.cache_info().currsize > 0
+    yfinance_state.prepare(tmp_path / "cache" / "yfinance")
+    assert YfData.cache_get.cache_info().currsize == 0
 
 
 def test_two_sources_keep_to_their_own_folders(make_source: MakeSource, yahoo: FakeYahoo, tmp_path: Path) -> None:
