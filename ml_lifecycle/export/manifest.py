@@ -142,16 +142,15 @@ class Manifest(ManifestPart):
     scores: list[dict[str, Any]] = []
 
     def network_interface(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each input and output of the graph, its batch axis left out; a context of no columns is no input."""
+        """Shape of each input and output of the graph, its batch axis left out; empty for the reference."""
         spec = self.input_spec
         if spec is None:
             return {}
-        shapes: dict[str, tuple[int, ...]] = {
+        return {
             "window": (spec.lookback, len(spec.columns)),
             "context": (len(spec.context_columns),),
             "quantiles": (len(self.horizons), len(self.quantile_levels)),
         }
-        return {name: shape for name, shape in shapes.items() if 0 not in shape}
 
     @model_validator(mode="after")
     def _steps_and_levels(self) -> Self:

@@ -77,9 +77,8 @@ def _require_interface(session: onnxruntime.InferenceSession, name: str, manifes
 
 
 def _run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Float32Array]) -> FloatArray:
-    asked = {value.name: inputs[value.name] for value in session.get_inputs()}
     try:
-        (output,) = session.run(["quantiles"], asked)
+        (output,) = session.run(["quantiles"], dict(inputs))
     except _RUNTIME_ERRORS as error:
         raise InferenceError(f"the network could not be run: {error}") from error
     return np.asarray(output, dtype=np.float64)

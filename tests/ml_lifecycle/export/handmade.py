@@ -35,7 +35,7 @@ from ml_lifecycle.export.manifest import (
     bundle_id,
 )
 from ml_lifecycle.export.onnx_engine import OnnxEngine
-from tests.ml_lifecycle.export.bars import make_bars
+from tests.made_up_bars import make_bars
 
 SPEC = InputSpec(columns=("log_return", "volume_ratio"), context_columns=("weekday_sine",), lookback=5, scale_length=20)
 UNITS, HEADS, N_LEVELS = 3, len(HORIZONS), len(LEVELS)

@@ -19,7 +19,7 @@ from ml_lifecycle.export.manifest import BundleKind, InputKind, bundle_id
 from ml_lifecycle.export.onnx_engine import OnnxEngine
 from ml_lifecycle.export.reference import write_reference_bundle
 from ml_lifecycle.export.writing import write_bundle
-from tests.ml_lifecycle.export.bars import make_bars
+from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.export.handmade import (
     SPEC,
     copy_bundle,

@@ -1,6 +1,6 @@
 """One forecast, many forecasts, and what may and may not change them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from ml_lifecycle.export.bundle import Bundle
 from ml_lifecycle.export.conformal import AdaptiveStart, AdaptiveState, Calibration
 from ml_lifecycle.export.forecaster import BATCH, BundleForecaster
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS
-from tests.ml_lifecycle.export.bars import join_bars, make_bars
+from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.export.handmade import SPEC
 
 
@@ -104,7 +104,7 @@ def test_bars_before_the_history_used_change_nothing(forecaster: BundleForecaste
     bars = make_bars(forecaster.history_used, seed=seed)
     wild = replace(make_bars(earlier, seed=seed + 1), adj_close=np.full(earlier, 1e-3), volume=np.zeros(earlier))
 
-    alone, preceded = forecaster.forecast(bars), forecaster.forecast(join_bars(wild, bars))
+    alone, preceded = forecaster.forecast(bars), forecaster.forecast(_joined(wild, bars))
 
     np.testing.assert_array_equal(alone.log_returns, preceded.log_returns)
     np.testing.assert_array_equal(alone.probability_up, preceded.probability_up)
@@ -121,6 +121,12 @@ def test_the_oldest_bars_of_the_history_used_count(request: pytest.FixtureReques
     after = [forecaster.forecast(_with_bar_times(bars, row, factor)).log_returns for factor in (0.1, 10.0)]
 
     assert any((changed != before).any() for changed in after)
+
+
+def _joined(first: BarArrays, second: BarArrays) -> BarArrays:
+    """One after the other; the days need not fit."""
+    names = [field.name for field in fields(BarArrays)]
+    return BarArrays(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in names))
 
 
 def _with_bar_times(bars: BarArrays, row: int, factor: float) -> BarArrays:
