@@ -155,6 +155,14 @@ def test_a_retry_after_a_broken_answer_really_asks(
     assert len(source.fetch_bars("AAPL", START, END).bars) == 4
 
 
+def test_a_retry_begins_with_a_new_client(source: YFinanceSource, yahoo: FakeYahoo) -> None:
+    """Cookie and crumb of a failed attempt may be what was wrong: the second attempt asks for a crumb of its own."""
+    yahoo.say("AAPL/zone", *[answers.BAD_GATEWAY] * 2)
+    source.fetch_bars("AAPL", START, END)
+    asked = [request.about for request in yahoo.asked("zone", CRUMB)]
+    assert asked == [CRUMB, "zone", CRUMB, "zone", CRUMB, "zone"]
+
+
 def test_a_wave_of_429_over_everything_passes(make_source: MakeSource, yahoo: FakeYahoo) -> None:
     """Cookie, crumb and chart are refused alike; when the wave is over the same call succeeds."""
     yahoo.say(EVERYTHING, *[answers.TOO_MANY_REQUESTS] * 9)

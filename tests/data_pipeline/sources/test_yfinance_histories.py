@@ -143,6 +143,13 @@ def test_a_running_session_outside_the_range_is_left_out(source: YFinanceSource,
     assert days_of(source.fetch_bars("AAPL", START, date(2024, 3, 6))) == ["2024-03-04", "2024-03-05"]
 
 
+def test_days_outside_the_range_are_left_out(source: YFinanceSource, yahoo: FakeYahoo) -> None:
+    """Whatever Yahoo sends beside what was asked for."""
+    yahoo.always_say("AAPL/prices", yahoo.listings["AAPL"].answer({"range": "max"}))
+    assert days_of(source.fetch_bars("AAPL", date(2024, 3, 5), date(2024, 3, 7))) == ["2024-03-05", "2024-03-06"]
+    assert days_of(source.fetch_bars("AAPL", date(2024, 3, 5), date(2024, 3, 6))) == ["2024-03-05"]
+
+
 def test_rows_without_prices_stay_as_nan(source: YFinanceSource, yahoo: FakeYahoo) -> None:
     """Neither dropped unseen nor filled: the quality report counts them. A missing volume is 0, as yfinance has it."""
     yahoo.listings["AAPL"] = replace(
