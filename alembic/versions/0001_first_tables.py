@@ -144,7 +144,9 @@ def create_tables() -> None:
         sa.Column("data_version", sa.Integer(), nullable=False),
         sa.Column("data_sha256", sa.Text(), nullable=False),
         sa.Column("repaired_bars", sa.Integer(), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column(
+            "published_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
         sa.Column("n_bars", sa.Integer(), nullable=False),
         sa.Column("trading_day", sa.LargeBinary(), nullable=False),
         sa.Column("open", sa.LargeBinary(), nullable=False),

@@ -35,7 +35,7 @@ class ServingWindowRow(Base):
     data_version: Mapped[int]
     data_sha256: Mapped[str] = mapped_column(Text)
     repaired_bars: Mapped[int]
-    published_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    published_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
 
     n_bars: Mapped[int]
     trading_day: Mapped[DayArray] = mapped_column(DayBytes, deferred=True, deferred_group="bars")

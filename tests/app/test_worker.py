@@ -31,6 +31,7 @@ LEFT_BEHIND = """
 WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id)
 UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead) WHERE status = 'todo'
 """
+LONG_AGO = "2000-01-01T00:00:00+00:00"
 JOBS = "SELECT task_name, status::text, attempts FROM procrastinate_jobs ORDER BY id"
 
 
@@ -65,7 +66,7 @@ async def test_a_worker_process_collects_the_sample_and_ends_when_told(
     worker_process: subprocess.Popen[bytes], db: AsyncSession
 ) -> None:
     """SIGTERM is what a supervisor, compose and Kubernetes send."""
-    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await defer(db, COLLECT, lock="IBM", ticker="IBM", asked_at=LONG_AGO)
     await db.commit()
     async with asyncio.timeout(60):
         while not await stored(db):
@@ -79,7 +80,7 @@ async def test_a_worker_process_collects_the_sample_and_ends_when_told(
 
 async def test_what_a_killed_worker_was_at_is_done_again(db: AsyncSession, queue: tuple[App, WorkerTools]) -> None:
     """Its lock would keep the ticker from ever being collected."""
-    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await defer(db, COLLECT, lock="IBM", ticker="IBM", asked_at=LONG_AGO)
     await db.commit()
     await db.execute(text(LEFT_BEHIND))
     await db.commit()
@@ -89,15 +90,32 @@ async def test_what_a_killed_worker_was_at_is_done_again(db: AsyncSession, queue
     assert await restart_stalled_jobs(queue[0]) == 0
 
 
+async def test_a_job_that_another_one_has_settled_asks_nobody(
+    db: AsyncSession, queue: tuple[App, WorkerTools], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was enqueued while the other was being done."""
+    source = ScriptedSource(bars={"AAPL": 300})
+    monkeypatch.setattr(collecting, "open_sources", lambda _settings: source)
+    context = _context(*queue)
+
+    for ticker in ("AAPL", "NONE"):
+        await tasks.collect(context, ticker, LONG_AGO)
+        await tasks.collect(context, ticker, LONG_AGO)
+
+    assert source.asked == ["AAPL", "NONE"]
+    await tasks.collect(context, "AAPL", datetime(2100, 1, 1, tzinfo=UTC).isoformat())
+    assert source.asked == ["AAPL", "NONE", "AAPL"]
+
+
 async def test_a_stalled_job_gives_way_to_one_that_waits_already(
     db: AsyncSession, queue: tuple[App, WorkerTools]
 ) -> None:
     """Two of one ticker cannot wait."""
-    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await defer(db, COLLECT, lock="IBM", ticker="IBM", asked_at=LONG_AGO)
     await db.commit()
     await db.execute(text(LEFT_BEHIND))
     await db.commit()
-    await defer(db, COLLECT, lock="IBM", ticker="IBM")
+    await defer(db, COLLECT, lock="IBM", ticker="IBM", asked_at=LONG_AGO)
     await db.commit()
 
     await restart_stalled_jobs(queue[0])

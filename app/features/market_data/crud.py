@@ -1,7 +1,7 @@
 """Rows of serving windows and of what was collected; the caller commits."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +63,7 @@ async def upsert_windows(db: AsyncSession, windows: Sequence[ServingWindow]) -> 
         await db.execute(
             statement.on_conflict_do_update(
                 index_elements=[ServingWindowRow.ticker, ServingWindowRow.as_of],
-                set_={**replaced, "published_at": func.now()},
+                set_={**replaced, "published_at": func.clock_timestamp()},
                 where=or_(
                     ServingWindowRow.data_table_id != new.data_table_id,
                     ServingWindowRow.data_version <= new.data_version,
@@ -142,6 +142,12 @@ async def notify_windows(db: AsyncSession, tickers: Sequence[str]) -> None:
     """Tell every process, at the commit, that something about these tickers is new."""
     statement = text("SELECT pg_notify(:channel, ticker) FROM unnest(CAST(:tickers AS text[])) AS ticker")
     await db.execute(statement, {"channel": WINDOW_CHANNEL, "tickers": list(tickers)})
+
+
+async def database_clock(db: AsyncSession) -> datetime:
+    """This instant, by the one clock that all processes share."""
+    instant: datetime = (await db.execute(select(func.clock_timestamp()))).scalar_one()
+    return instant
 
 
 async def find_failure(db: AsyncSession, ticker: str, as_of: date | None) -> WindowFailure | None:

@@ -1,7 +1,7 @@
 """Windows from the worker to the API, and what is stored."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +33,19 @@ async def publish_windows(
     await crud.forget_failures(db, tickers)
     await crud.notify_windows(db, tickers)
     await db.commit()
+
+
+async def is_settled(db: AsyncSession, ticker: str, asked_at: datetime) -> bool:
+    """Whether a window was published since ``asked_at``, or why there is none is known."""
+    window = await crud.find_window(db, ticker)
+    if window is not None and window.published_at > asked_at:
+        return True
+    return await crud.find_failure(db, ticker, None) is not None
+
+
+async def is_kept(db: AsyncSession, ticker: str, as_of: date) -> bool:
+    """Whether the window of a past day was built before."""
+    return await crud.find_window(db, ticker, as_of=as_of) is not None
 
 
 async def live_exchanges(db: AsyncSession) -> Sequence[str]:

@@ -26,9 +26,16 @@ def add_tasks(app: App) -> None:
     app.periodic(cron="*/10 * * * *")(refresh(refresh_final_exchanges))
 
 
-async def collect(context: JobContext, ticker: str) -> None:
-    """Bring one ticker's bars up to date and publish its window, or remember why that failed."""
-    await _collect(tools_of(context), [ticker])
+async def collect(context: JobContext, ticker: str, asked_at: str) -> None:
+    """Bring one ticker's bars up to date and publish its window, or remember why that failed.
+
+    Nothing is left to do where another job has come to an end since ``asked_at`` (by the database's clock).
+    """
+    tools = tools_of(context)
+    async with tools.sessions() as db:
+        if await service.is_settled(db, ticker, datetime.fromisoformat(asked_at)):
+            return
+    await _collect(tools, [ticker])
 
 
 async def collect_many(context: JobContext, tickers: list[str]) -> None:
@@ -41,6 +48,9 @@ async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
     from app.features.market_data.collecting import build_window
 
     tools, day = tools_of(context), date.fromisoformat(as_of)
+    async with tools.sessions() as db:
+        if await service.is_kept(db, ticker, day):
+            return
     try:
         window = await asyncio.to_thread(build_window, tools.settings, ticker, day)
     except PriceSourceError as error:

@@ -79,7 +79,8 @@ class WindowDesk:
     async def _collect(self, db: AsyncSession, ticker: str, user_id: UUID) -> ServingWindowRow:
         await raise_failure(db, ticker)
         await self._count_new_ticker(db, ticker, user_id)
-        return await self._ask_worker(db, COLLECT, ticker, None, lock=ticker, arguments={"ticker": ticker})
+        arguments = {"ticker": ticker, "asked_at": (await crud.database_clock(db)).isoformat()}
+        return await self._ask_worker(db, COLLECT, ticker, None, lock=ticker, arguments=arguments)
 
     async def _build(self, db: AsyncSession, ticker: str, as_of: date) -> ServingWindowRow:
         await raise_failure(db, ticker, as_of=as_of)
@@ -121,7 +122,8 @@ class WindowDesk:
         if not window.live or not missing:
             return
         if self._is_time_to_ask(window.ticker):
-            await defer(db, COLLECT, lock=window.ticker, ticker=window.ticker)
+            asked_at = (await crud.database_clock(db)).isoformat()
+            await defer(db, COLLECT, lock=window.ticker, ticker=window.ticker, asked_at=asked_at)
             await db.commit()
         if missing > self._settings.stale_after_days:
             raise StaleBarsError(window.ticker, window.cutoff, missing)

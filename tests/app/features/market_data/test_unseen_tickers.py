@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import date
+from time import monotonic
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,10 +32,12 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"collect_wait_seconds": 30.0, "new_tickers_per_day": 3})
 
 
-async def waiting_jobs(db: AsyncSession) -> list[tuple[str, dict[str, str]]]:
-    """Jobs that no worker has taken."""
-    rows = await db.execute(text("SELECT task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"))
-    return [(task, args) for task, args in rows]
+async def waiting_jobs(db: AsyncSession) -> list[tuple[str, str]]:
+    """Jobs that no worker has taken: task and ticker."""
+    jobs = "SELECT task_name, args ->> 'ticker' FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
+    found = [(task, ticker) for task, ticker in await db.execute(text(jobs))]
+    await db.commit()
+    return found
 
 
 @pytest.mark.usefixtures("worker")
@@ -50,6 +54,21 @@ async def test_an_unseen_ticker_is_collected_stored_and_answered_in_one_request(
     assert (first.json()["cutoff"], first.json()["data"]["source"]) == ("2013-03-01", "scripted")
     assert second.json()["forecast_id"] == first.json()["forecast_id"]
     assert source.asked == ["AAPL"]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_who_waits_is_woken_by_the_notification(
+    client: httpx.AsyncClient, registered_user: Account, source: ScriptedSource
+) -> None:
+    """Long before the wait is over: 30 s here, of which the first collection spends some on imports."""
+    source.bars.update(AAPL=300, IBM=300)
+    await client.get("/predict/AAPL", headers=registered_user.headers)
+
+    started = monotonic()
+    answer = await client.get("/predict/IBM", headers=registered_user.headers)
+
+    assert answer.status_code == 200
+    assert monotonic() - started < 15
 
 
 @pytest.mark.usefixtures("worker")
@@ -176,7 +195,7 @@ class TestWithoutAWorker:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:
         """So waiting is in vain."""
-        return settings.model_copy(update={"collect_wait_seconds": 0.2})
+        return settings.model_copy(update={"collect_wait_seconds": 1.0})
 
     async def test_a_request_that_waited_in_vain_says_when_to_come_back(
         self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
@@ -186,20 +205,23 @@ class TestWithoutAWorker:
 
         assert [answer.json()["type"] for answer in answers] == ["/problems/collection-pending"] * 2
         assert {answer.headers["Retry-After"] for answer in answers} == {"5"}
-        assert await waiting_jobs(db) == [("collect", {"ticker": "AAPL"})]
+        assert await waiting_jobs(db) == [("collect", "AAPL")]
 
     async def test_waiting_requests_hold_no_connection(
-        self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+        self, app: FastAPI, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
     ) -> None:
-        """Thirty of them wait on a pool of five, and a stored ticker is answered meanwhile."""
-        await publish_windows(db, [make_window("IBM")])
-        await client.get("/predict/IBM", headers=registered_user.headers)
-        waiting = [asyncio.create_task(client.get("/predict/AAPL", headers=registered_user.headers)) for _ in range(30)]
+        """Five of them would otherwise be the whole pool."""
+        pool = app.state.session_factory.kw["bind"].pool
+        waiting = [asyncio.create_task(client.get("/predict/AAPL", headers=registered_user.headers)) for _ in range(5)]
+        async with asyncio.timeout(10):
+            while not await waiting_jobs(db):  # noqa: ASYNC110 (the job is a row: nothing in this process is told)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # the job is there: by now all of them wait, or hold what they should not
 
-        meanwhile = await client.get("/predict/IBM", headers=registered_user.headers)
+        held, answers = pool.checkedout(), await asyncio.gather(*waiting)
 
-        assert meanwhile.status_code == 200
-        assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {503}
+        assert held == 0
+        assert {answer.json()["type"] for answer in answers} == {"/problems/collection-pending"}
 
     async def test_a_live_ticker_that_lacks_a_bar_is_answered_as_stale_and_refreshed(
         self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
@@ -211,7 +233,7 @@ class TestWithoutAWorker:
 
         assert [body["data"]["stale"] for body in bodies] == [True] * 3
         assert {body["kind"] for body in bodies} == {"hindcast"}
-        assert await waiting_jobs(db) == [("collect", {"ticker": "AAPL"})]
+        assert await waiting_jobs(db) == [("collect", "AAPL")]
 
     async def test_a_live_ticker_that_lacks_too_many_bars_is_refused_and_refreshed(
         self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
@@ -224,7 +246,7 @@ class TestWithoutAWorker:
         assert (answer.status_code, answer.json()["type"]) == (503, "/problems/stale-bars")
         assert answer.json()["missing_trading_days"] == 4
         assert answer.headers["Retry-After"] == "60"
-        assert await waiting_jobs(db) == [("collect", {"ticker": "AAPL"})]
+        assert await waiting_jobs(db) == [("collect", "AAPL")]
 
     async def test_a_past_day_of_a_stale_ticker_is_no_concern_of_the_limit(
         self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
