@@ -167,8 +167,8 @@ class Tokens:
             )
         except ExpiredSignatureError as error:
             raise ExpiredTokenError from error
-        # jose lets what its own checks stumble over through: claims of a wrong type, headers nested without end.
-        except (JOSEError, KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        # jose lets through what its own checks stumble over: claims of a wrong type.
+        except (JOSEError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InvalidTokenError from error
 
     def _decode(self, token: str) -> dict[str, Any]:

@@ -37,6 +37,18 @@ async def test_a_disabled_account_stops_at_once(
     assert (signed_in.status_code, signed_in.json()["type"]) == (403, "/problems/account-disabled")
 
 
+async def test_an_account_that_is_disabled_by_hand_stops_at_once_too(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    """An operator with psql revokes no sign-ins."""
+    await db.execute(text("UPDATE users SET disabled_at = now()"))
+    await db.commit()
+
+    assert await status_of(client, registered_user) == 401
+    refreshed = await client.post("/auth/refresh", json={"refresh_token": registered_user.refresh_token})
+    assert refreshed.status_code == 401
+
+
 async def test_who_does_not_know_the_password_does_not_learn_that_an_account_is_disabled(
     client: httpx.AsyncClient, admin: Account, registered_user: Account
 ) -> None:
