@@ -78,6 +78,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         database_url(settings),
         pool_size=settings.database_pool_size,
         max_overflow=0,
+        hide_parameters=True,  # errors are logged, and bound values may be password hashes or addresses
         pool_timeout=settings.database_timeout_seconds,
         connect_args=connection_options(settings),
     )

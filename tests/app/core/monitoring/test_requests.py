@@ -8,8 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from sqlalchemy import text
 from starlette.responses import StreamingResponse
 
+from app.core.database import DbSession
 from app.core.monitoring.logging import configure_logging
 from tests.app.accounts import Account
 
@@ -72,6 +74,20 @@ async def test_an_unforeseen_error_is_logged_whole_under_the_request_s_id(
     assert (error["level"], error["route"], error["request_id"]) == ("error", "/fails/{how}", "r-2")
     assert "nobody foresaw this" in error["exception"]
     assert request["status"] == 500
+
+
+async def test_a_statement_that_fails_is_logged_without_the_values_bound_to_it(
+    app: FastAPI, logged_client: AsyncClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @app.get("/fails")
+    async def fails(db: DbSession) -> None:
+        await db.execute(text("SELECT :bound FROM no_such_table"), {"bound": "canary@example.org"})
+
+    assert (await logged_client.get("/fails")).status_code == 500
+
+    written = capsys.readouterr().err
+    assert "no_such_table" in written
+    assert "canary" not in written
 
 
 async def test_an_answer_that_breaks_off_is_not_taken_for_whole(app: FastAPI, logged_client: AsyncClient) -> None:
