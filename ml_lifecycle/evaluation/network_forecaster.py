@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
-from data_pipeline.processing.lstm_preprocessor import InputSpec, PreparedSeries, prepare_series
-from data_pipeline.processing.scaler import Scaler
+from data_pipeline.processing.lstm_preprocessor import InputSpec, IntArray, PreparedSeries, prepare_series
+from data_pipeline.processing.scaler import Float32Array, Scaler
 from ml_lifecycle.evaluation.forecasters import Cutoffs, GivenForecast
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index
 
-BATCH = 2048
+BATCH = 1024
 
 
 class NetworkForecaster:
@@ -51,16 +51,36 @@ class NetworkForecaster:
         first_row = np.cumsum([0, *(len(series.scale) for series in prepared)])
         rows = np.concatenate([entry.ends + first for entry, first in zip(cutoffs, first_row, strict=False)])
         series = PreparedSeries.joined(prepared)
-        heads = self._heads(series, rows)
+        heads = scaled_quantiles(self.network, series, rows, self.scaler)
         places = [self.horizons.index(horizon) for horizon in horizons]
         in_scale = np.sort(heads + self.offsets, axis=-1)[:, places]
         quantiles = in_scale * series.scale[rows, None, None] * np.sqrt(np.array(horizons))[:, None]
         return np.split(quantiles, np.cumsum([len(entry.ends) for entry in cutoffs])[:-1])
 
-    def _heads(self, series: PreparedSeries, rows: Any) -> FloatArray:
-        answers = []
-        for block in np.split(rows, range(BATCH, len(rows), BATCH)):
-            windows = series.windows(block)
-            window, context = self.scaler.apply(windows.window, windows.context)
-            answers.append(self.network.predict_on_batch({"window": window, "context": context}))
-        return np.concatenate(answers).astype(np.float64)
+
+def scaled_quantiles(network: Any, series: PreparedSeries, rows: IntArray, scaler: Scaler) -> FloatArray:
+    """A network's quantiles at cutoffs of a series, in scaled units, shape ``(n, n_horizons, n_levels)``."""
+    blocks = np.split(rows, range(BATCH, len(rows), BATCH))
+    return np.concatenate([_answer(network, *_inputs(series, block, scaler)) for block in blocks])
+
+
+def answer_one(network: Any, window: Float32Array, context: Float32Array) -> FloatArray:
+    """A network's quantiles for one scaled input, shape ``(n_horizons, n_levels)``."""
+    quantiles: FloatArray = _answer(network, window[None], context[None])[0]
+    return quantiles
+
+
+def _inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> tuple[Float32Array, Float32Array]:
+    windows = series.windows(rows)
+    return scaler.apply(windows.window, windows.context)
+
+
+def _answer(network: Any, window: Float32Array, context: Float32Array) -> FloatArray:
+    # Always in batches of one shape: each new shape costs TensorFlow seconds to trace, and may change last bits.
+    missing = BATCH - len(window)
+    inputs = {
+        "window": np.concatenate([window, np.repeat(window[-1:], missing, axis=0)]),
+        "context": np.concatenate([context, np.repeat(context[-1:], missing, axis=0)]),
+    }
+    quantiles: FloatArray = network.predict_on_batch(inputs)[: len(window)].astype(np.float64)
+    return quantiles

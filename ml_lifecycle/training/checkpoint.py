@@ -7,6 +7,7 @@ import json
 import zipfile
 from dataclasses import dataclass
 from datetime import date, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -170,7 +171,8 @@ class Checkpoint:
         if not file.is_file():
             return None
         try:
-            with np.load(file, allow_pickle=False) as arrays:
+            # From memory: NumPy leaves the file of a damaged archive open.
+            with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
                 return ForecastRows.from_arrays(arrays)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise CheckpointUnreadableError(f"{file}: {error}") from error

@@ -1,12 +1,12 @@
 """What a training run is told: everything that decides its outcome, checked before anything is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.lstm_preprocessor import InputSpec
@@ -15,6 +15,7 @@ from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
 
 CONFIGS = Path(__file__).parent / "configs"
+# Chosen by benchmarks/input_columns; the table stands in docs/input_columns.md.
 COLUMNS = ("log_return", "range_volatility", "gap", "volume_ratio")
 CONTEXT_COLUMNS = (
     "volatility_level",
@@ -22,9 +23,13 @@ CONTEXT_COLUMNS = (
     "volatility_state_medium",
     "range_state_fast",
     "range_state_medium",
-    "drawdown",
-    "jump_share",
 )
+ALIASES = {
+    "seq_length": "lookback",
+    "sequence_length": "lookback",
+    "num_epochs": "epochs",
+    "layer_config": "layers",
+}  # names of the reference systems
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
 Horizon = Annotated[int, Field(ge=1, le=STEPS)]
@@ -37,8 +42,10 @@ class TrainingConfig(BaseModel):
     ----------
     columns, context_columns, lookback, scale_decays, scale_length : the inputs, see ``InputSpec``.
     scaler : how input columns are scaled; fitted on the training part.
-    layers : the network's body. Up to the last LSTM or Flatten a layer sees the window, after it also the context.
-        The head (quantiles that never cross) is added by itself. Empty: ``num_layers`` LSTMs of ``hidden_size``.
+    layers : the network's body, as mappings or by name (``[LSTM, Dropout, Linear]``; named layers are ``hidden_size``
+        wide, one named LSTM stands for ``num_layers`` of them, a last "Linear" is the head). Up to the last LSTM or
+        Flatten a layer sees the window, after it also the context. The head (quantiles that never cross) is added by
+        itself. Empty: ``num_layers`` LSTMs.
     members : sub-networks of different seeds, averaged inside the graph.
     epochs : passes over the training cutoffs at most; early stopping usually ends it sooner.
     validate_every : batches between two looks at the validation part.
@@ -48,21 +55,19 @@ class TrainingConfig(BaseModel):
     train_end, validation_end, calibration_end : the same as dates; all three or none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(default="lstm", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
 
     columns: tuple[str, ...] = COLUMNS
     context_columns: tuple[str, ...] = Field(default=CONTEXT_COLUMNS, min_length=1)
-    lookback: int = Field(
-        default=60, ge=5, le=200, validation_alias=AliasChoices("lookback", "seq_length", "sequence_length")
-    )
+    lookback: int = Field(default=60, ge=5, le=200)
     scale_decays: tuple[Level, ...] = (0.94, 0.99)
     scale_length: int = Field(default=250, ge=20, le=1000)
     scaler: ScalerKind = "standard"
 
-    layers: tuple[LayerConfig, ...] = Field(default=(), validation_alias=AliasChoices("layers", "layer_config"))
+    layers: tuple[LayerConfig, ...] = ()
     hidden_size: int = Field(default=32, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=5)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -73,7 +78,7 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     weight_decay: float = Field(default=1e-3, ge=0.0, le=1.0)
     batch_size: int = Field(default=512, ge=1, le=65536)
-    epochs: int = Field(default=3, ge=1, le=1000, validation_alias=AliasChoices("epochs", "num_epochs"))
+    epochs: int = Field(default=3, ge=1, le=1000)
     validate_every: int = Field(default=120, ge=1, le=100_000)
     patience: int = Field(default=6, ge=1, le=1000)
     every_days: int = Field(default=1, ge=1, le=250)
@@ -88,14 +93,16 @@ class TrainingConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _other_spellings(cls, content: Any) -> Any:
-        """Lift ``hyperparameters {…}`` and spell out layers given by name."""
+        """Lift ``hyperparameters {…}``, translate other systems' names, spell out layers given by name."""
         if not isinstance(content, Mapping):
             return content
-        flat = {**content, **(content.get("hyperparameters") or {})}
-        flat.pop("hyperparameters", None)
-        key = "layer_config" if "layer_config" in flat else "layers"
-        if flat.get(key):
-            flat[key] = _spelled_out(flat[key], flat)
+        boxed = content.get("hyperparameters", {})
+        if not isinstance(boxed, Mapping):
+            raise ValueError("hyperparameters must be a mapping")  # noqa: TRY004 - Pydantic reports ValueErrors only
+        every = {**{name: value for name, value in content.items() if name != "hyperparameters"}, **boxed}
+        flat = {ALIASES.get(name, name): value for name, value in every.items()}  # of two spellings the later stands
+        if isinstance(flat.get("layers"), list | tuple):
+            flat["layers"] = _spelled_out(flat["layers"], flat)
         return flat
 
     @model_validator(mode="after")
@@ -174,7 +181,7 @@ def _config_file(path: Path | str | None) -> Path:
     return packaged if packaged.is_file() else Path(str(path))
 
 
-def _spelled_out(layers: Any, content: Mapping[str, Any]) -> list[Any]:
+def _spelled_out(layers: Sequence[Any], content: Mapping[str, Any]) -> list[Any]:
     """Names become layers; the last "Linear" is the head itself, which every network has."""
     listed = list(layers)
     if len(listed) > 1 and listed[-1] in ("Linear", "Dense"):

@@ -4,23 +4,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from data_pipeline.processing.bar_arrays import FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
 from data_pipeline.processing.scaler import Float32Array, Scaler
+from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
 from ml_lifecycle.models.lstm_model import Networks
 from ml_lifecycle.training.checkpoint import Round
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.pairs import TrainingData, network_inputs
-from ml_lifecycle.training.resume_state import UnfinishedRun
-
-PREDICTION_BATCH = 2048
-SAVE_EVERY_SECONDS = 60.0
+from ml_lifecycle.training.resume_state import Run, UnfinishedRun
 
 
 @dataclass(frozen=True)
@@ -56,18 +52,19 @@ def fit(
     data: TrainingData,
     scaler: Scaler,
     *,
-    folder: Path,
-    run: str,
-    resume: bool,
+    run: Run | None = None,
     progress: Callable[[Progress], None] | None = None,
-    save_every_seconds: float = SAVE_EVERY_SECONDS,
 ) -> Fitted:
     """Train until the validation loss has not improved for ``config.patience`` looks, or the epochs are over.
 
     The untrained network takes part as round 0: where nothing can be learnt, it is kept.
+
+    Parameters
+    ----------
+    run : where to keep the state of the unfinished run; without it a killed run is lost.
     """
     loop = _Loop(config, networks, data, scaler)
-    unfinished = UnfinishedRun.read(folder, run) if resume else None
+    unfinished = run.unfinished() if run else None
     if unfinished:
         loop.restore(unfinished)
     else:
@@ -77,18 +74,11 @@ def fit(
         loop.train_round()
         if progress:
             progress(loop.progress())
-        if time.monotonic() - saved_at >= save_every_seconds:
-            loop.state(run).write(folder)
+        if run and time.monotonic() - saved_at >= run.save_every_seconds:
+            loop.state(run.digest).write(run.folder)
             saved_at = time.monotonic()
     networks.trained.set_weights(loop.best)
     return Fitted(tuple(loop.history), loop.best_round, loop.windows_per_second)
-
-
-def predict(network: Any, rows: IntArray, data: TrainingData, scaler: Scaler) -> FloatArray:
-    """The network's quantiles at these cutoffs, in scaled units, shape ``(n, n_horizons, n_levels)``."""
-    blocks = np.split(rows, range(PREDICTION_BATCH, len(rows), PREDICTION_BATCH))
-    answers = [network.predict_on_batch(network_inputs(data.series, block, scaler)) for block in blocks]
-    return np.concatenate(answers).astype(np.float64)
 
 
 class _Loop:
@@ -109,7 +99,8 @@ class _Loop:
 
     @property
     def batches_per_epoch(self) -> int:
-        return -(-len(self.train) // self.config.batch_size)
+        """Whole batches only, since TensorFlow traces each shape anew; each epoch leaves out other pairs."""
+        return max(1, len(self.train) // self.config.batch_size)
 
     @property
     def total_batches(self) -> int:
@@ -192,7 +183,7 @@ class _Loop:
             yield self.train.rows[chosen], self.train.targets[chosen]
 
     def _validation_loss(self) -> float:
-        quantiles = predict(self.networks.served, self.validation.rows, self.data, self.scaler)
+        quantiles = scaled_quantiles(self.networks.served, self.data.series, self.validation.rows, self.scaler)
         miss = self.validation.targets[..., None] - quantiles
         level = np.array(self.config.levels)
         return float(np.mean(np.maximum(level * miss, (level - 1.0) * miss)))

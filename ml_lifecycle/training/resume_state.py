@@ -5,6 +5,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,7 +55,8 @@ class UnfinishedRun:
         """The folder's state; None where there is none, it is damaged, or it belongs to another run."""
         file = folder / STATE
         try:
-            with np.load(file, allow_pickle=False) as stored:
+            # From memory: NumPy leaves the file of a damaged archive open.
+            with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as stored:
                 told = json.loads(str(stored["told"]))
                 lists = {
                     name: [stored[key] for key in sorted(stored.files) if key.startswith(f"{name}_")]
@@ -65,6 +67,20 @@ class UnfinishedRun:
         if told["run"] != run:
             return None
         return cls(run=run, history=told["history"], best_round=told["best_round"], **lists)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an unfinished run is called and where its state is kept; ``digest`` as ``run_digest`` gives it."""
+
+    digest: str
+    folder: Path
+    resume: bool
+    save_every_seconds: float
+
+    def unfinished(self) -> UnfinishedRun | None:
+        """The state to go on from; None to begin anew."""
+        return UnfinishedRun.read(self.folder, self.digest) if self.resume else None
 
 
 def run_digest(config: TrainingConfig, data_version: DataVersion, tickers: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from data_pipeline.processing.scaler import Scaler, fit_scaler
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.calibration import conformal_offsets
 from ml_lifecycle.evaluation.evaluate import EvaluationTable, NothingToEvaluateError, cutoff_days, evaluate
-from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
+from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster, answer_one, scaled_quantiles
 from ml_lifecycle.training.checkpoint import (
     CHECKPOINT,
     NETWORK,
@@ -35,7 +35,7 @@ from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
-from ml_lifecycle.training.resume_state import STATE, run_digest
+from ml_lifecycle.training.resume_state import STATE, Run, run_digest
 from ml_lifecycle.training.training_statistics import reference_distribution, sample_rows, unconditional_quantiles
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def train(
     exchanges: Mapping[str, str] | None = None,
     progress: "Callable[[Progress], None] | None" = None,
     resume: bool = False,
+    save_every_seconds: float = 60.0,
 ) -> Checkpoint:
     """Train, calibrate, score on the test part, and write the checkpoint folder ``out_dir``.
 
@@ -64,6 +65,7 @@ def train(
     exchanges : exchange of each ticker, where known; recorded as the universe.
     progress : called after each look at the validation part.
     resume : go on with an unfinished run of the same configuration, data and tickers in ``out_dir``, if there is one.
+    save_every_seconds : how much work a killed run may lose.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def train(
     data = gather(config, bars_by_ticker, parts)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / CHECKPOINT).unlink(missing_ok=True)  # without this file the folder counts as unfinished
-    trained = _fit(config, parts, data, data_version, out_dir, progress, resume=resume)
+    run = Run(run_digest(config, data_version, data.tickers), out_dir, resume, save_every_seconds)
+    trained = _fit(config, parts, data, run, progress)
     trained.network.save(out_dir / NETWORK)
     table = _test_scores(trained, bars_by_ticker)
     content = CheckpointContent(
@@ -125,27 +128,23 @@ def _fit(
     config: TrainingConfig,
     parts: Parts,
     data: TrainingData,
-    data_version: DataVersion,
-    out_dir: Path,
+    run: Run,
     progress: "Callable[[Progress], None] | None",
-    *,
-    resume: bool,
 ) -> _Trained:
     """Scaler and network from the training part, stopping by the validation part, offsets from the calibration part."""
     # TensorFlow takes seconds to import: whatever can be refused has been refused by now.
     from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.models.weights import network_sha256
     from ml_lifecycle.training.determinism import make_deterministic
-    from ml_lifecycle.training.fitting import fit, predict
+    from ml_lifecycle.training.fitting import fit
 
     make_deterministic(config.seed)
     train_pairs, calibration = data.pairs["train"], data.pairs["calibration"]
     sample = data.series.windows(sample_rows(train_pairs))
     scaler = fit_scaler(config.scaler, sample.window, sample.context)
     networks = build_network(config, unconditional_quantiles(train_pairs, config))
-    run = run_digest(config, data_version, data.tickers)
-    fitted = fit(config, networks, data, scaler, folder=out_dir, run=run, resume=resume, progress=progress)
-    quantiles = predict(networks.served, calibration.rows, data, scaler)
+    fitted = fit(config, networks, data, scaler, run=run, progress=progress)
+    quantiles = scaled_quantiles(networks.served, data.series, calibration.rows, scaler)
     return _Trained(
         config=config,
         parts=parts,
@@ -185,14 +184,13 @@ def _golden(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> Golde
     ticker, bars = next((ticker, bars) for ticker, bars in until if len(bars) >= spec.history_needed)
     window, context, scale = latest_window(bars, spec)
     scaled_window, scaled_context = trained.scaler.apply(window, context)
-    answer = trained.network.predict_on_batch({"window": scaled_window[None], "context": scaled_context[None]})
     return GoldenExample(
         ticker=ticker,
         bars=GoldenExample.listed(bars.last(spec.history_needed)),
         window=scaled_window.tolist(),
         context=scaled_context.tolist(),
         scale=scale,
-        answer=answer[0].astype(np.float64).tolist(),
+        answer=answer_one(trained.network, scaled_window, scaled_context).tolist(),
     )
 
 

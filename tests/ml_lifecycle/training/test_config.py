@@ -1,0 +1,135 @@
+"""Configurations: names of other systems, ranges, one line per error."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from data_pipeline.errors import ConfigurationError
+from ml_lifecycle.models.layers import LayerConfig
+from ml_lifecycle.training.config import CONFIGS, load_config, parse_config
+
+
+@pytest.mark.parametrize("name", ["default", "demo"])
+def test_the_packaged_configurations_are_valid_and_serve_from_320_bars(name: str) -> None:
+    config = load_config(name)
+
+    assert config.name == name
+    assert config.input_spec.history_needed <= 320
+
+
+def test_without_a_name_the_default_is_read() -> None:
+    assert load_config() == load_config(CONFIGS / "default.yaml")
+
+
+def test_a_change_stands_over_the_file() -> None:
+    assert load_config("demo", seed=11).seed == 11
+
+
+def test_the_names_of_the_reference_systems_are_understood() -> None:
+    config = parse_config(
+        {"hidden_size": 50, "num_layers": 2, "num_epochs": 5, "seq_length": 30, "learning_rate": 0.01, "dropout": 0.2}
+    )
+
+    assert (config.epochs, config.lookback, config.learning_rate) == (5, 30, 0.01)
+    assert [layer.type for layer in config.body] == ["LSTM", "Dropout", "LSTM", "Dropout"]
+    assert config.body[0].units == 50
+
+
+def test_a_width_asked_for_over_a_packaged_configuration_is_not_lost() -> None:
+    config = load_config("default", hidden_size=50, num_layers=2)
+
+    assert [layer.units for layer in config.body] == [50, 50, 50, None]
+
+
+def test_hyperparameters_may_come_in_a_box_of_their_own() -> None:
+    config = parse_config({"hyperparameters": {"learning_rate": 0.002, "num_epochs": 4, "hidden_size": 8}})
+
+    assert (config.learning_rate, config.epochs, config.hidden_size) == (0.002, 4, 8)
+
+
+def test_layers_may_be_given_by_name_and_the_last_linear_is_the_head() -> None:
+    config = parse_config({"layer_config": ["LSTM", "Dropout", "Linear", "ReLU", "Linear"], "hidden_size": 12})
+
+    assert config.body == (
+        LayerConfig(type="LSTM", units=12),
+        LayerConfig(type="Dropout", rate=0.1),
+        LayerConfig(type="Dense", units=12),
+        LayerConfig(type="ReLU"),
+    )
+
+
+def test_one_lstm_by_name_is_repeated_as_often_as_num_layers_says() -> None:
+    config = parse_config({"layer_config": ["LSTM", "Linear"], "num_layers": 3, "hidden_size": 16})
+
+    assert config.body == (LayerConfig(type="LSTM", units=16),) * 3
+
+
+def test_a_list_without_lstm_or_flatten_sees_the_window_flattened() -> None:
+    config = parse_config({"layers": [{"type": "Dense", "units": 4}, "ReLU"]})
+
+    assert [layer.type for layer in config.body] == ["Flatten", "Dense", "ReLU"]
+
+
+def test_a_configuration_survives_json() -> None:
+    config = load_config("demo", layer_config=["LSTM", "Linear"])
+
+    assert parse_config(config.model_dump(mode="json")) == config
+
+
+def test_dates_may_be_named() -> None:
+    config = parse_config({"train_end": "2018-12-31", "validation_end": "2019-12-31", "calibration_end": "2020-12-31"})
+
+    assert config.validation_end == date(2019, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"epochs": 0}, "epochs: Input should be greater than or equal to 1"),
+        ({"lookback": 4}, "lookback: Input should be greater than or equal to 5"),
+        ({"hidden_size": 513}, "hidden_size: Input should be less than or equal to 512"),
+        ({"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
+        ({"optimiser": "sgd"}, "optimiser: Extra inputs are not permitted"),
+        ({"hyperparameters": 5}, "hyperparameters must be a mapping"),
+        ({"layers": "LSTM"}, "layers: Input should be a valid tuple"),
+        ({"columns": ["nonsense"]}, "no input column 'nonsense'"),
+        ({"context_columns": []}, "context_columns: Tuple should have at least 1 item"),
+        ({"layers": ["Lambda"]}, "layers.0.type: Input should be 'LSTM', 'Dense'"),
+        ({"layers": [{"type": "Dropout", "units": 3}]}, "layers.0: Value error, Dropout takes no units"),
+        ({"layers": [{"type": "LSTM"}]}, "layers.0: Value error, LSTM needs units"),
+        ({"layers": ["Flatten", "LSTM"]}, "no LSTM after Flatten"),
+        ({"layers": ["Flatten", "Flatten"]}, "one Flatten at most"),
+        ({"horizons": [1, 5, 21]}, "horizons must ascend from 1 to 30"),
+        ({"levels": [0.1, 0.5, 0.8]}, "levels must ascend, mirror each other and hold 0.5"),
+        ({"levels": [0.1, 0.9]}, "levels must ascend, mirror each other and hold 0.5"),
+        ({"train_share": 0.9, "validation_share": 0.1}, "must leave a test part"),
+        ({"train_end": "2020-01-01"}, "give all three or none"),
+        (
+            {"train_end": "2020-01-01", "validation_end": "2019-01-01", "calibration_end": "2021-01-01"},
+            "train_end < validation_end < calibration_end",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line_that_names_the_field(content: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        parse_config(content)
+
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["- a list", "{unclosed", "\x00"])
+def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"broken\.yaml: ") as refused:
+        load_config(file)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml"):
+        load_config(tmp_path / "absent.yaml")

@@ -1,0 +1,130 @@
+"""Training, validation, calibration and test follow each other in time and share no outcome."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.look_ahead import future_variants
+from ml_lifecycle.training.pairs import gather
+from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, part_dates, split_ends
+from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
+from tests.made_up_bars import make_bars, weekdays
+from tests.ml_lifecycle.conftest import tiny_config, tiny_universe
+
+DAYS = weekdays(100, "2020-01-01")
+PARTS = Parts(DAYS[49].item(), DAYS[74].item(), DAYS[89].item())
+
+
+def test_a_pair_belongs_to_a_part_only_when_its_whole_target_ends_inside_it() -> None:
+    ends = split_ends(np.arange(10, 100), DAYS, PARTS, longest=5)
+
+    assert ends["train"].tolist() == list(range(10, 45))  # 44 + 5 is the last day of the part
+    assert ends["validation"].tolist() == list(range(50, 70))
+    assert ends["calibration"].tolist() == list(range(75, 85))
+
+
+def test_no_outcome_of_one_part_is_known_before_the_next_part_begins() -> None:
+    ends = split_ends(np.arange(100), DAYS, PARTS, longest=30)
+
+    last_outcome = {name: rows.max() + 30 for name, rows in ends.items() if len(rows)}
+    assert last_outcome == {"train": 49}  # 25 days hold no target of 30: better none than one that leaks
+
+
+def test_shares_become_dates_over_the_days_of_all_tickers_together() -> None:
+    config = tiny_config(train_share=0.5, validation_share=0.25, calibration_share=0.15)
+    halves = {"A": make_bars(60, start="2020-01-01"), "B": make_bars(60, start=str(DAYS[40]))}
+
+    assert part_dates(config, halves) == PARTS
+
+
+def test_dates_that_are_given_stand() -> None:
+    config = tiny_config(train_end="2018-12-31", validation_end="2019-06-30", calibration_end="2019-12-31")
+
+    assert part_dates(config, tiny_universe()) == Parts(date(2018, 12, 31), date(2019, 6, 30), date(2019, 12, 31))
+
+
+def test_targets_are_log_returns_in_units_of_scale_and_root_of_the_horizon() -> None:
+    config, bars = tiny_config(), {"A": make_bars(900)}
+    data = gather(config, bars, part_dates(config, bars))
+    row = int(data.pairs["train"].rows[5])
+
+    price, scale = bars["A"].adj_close, data.series.scale[row]
+    expected = [np.log(price[row + h] / price[row]) / (scale * np.sqrt(h)) for h in config.horizons]
+    np.testing.assert_allclose(data.pairs["train"].targets[5], expected, rtol=1e-6)
+
+
+def test_each_ticker_gives_every_fourth_of_its_own_cutoffs_and_a_short_one_is_named() -> None:
+    config = tiny_config()
+    data = gather(config, tiny_universe(), part_dates(config, tiny_universe()))
+
+    assert (data.tickers, data.skipped) == (("T1", "T2", "T3"), ("NEW",))
+    rows = data.pairs["train"].rows
+    starts = [rows[rows // 900 == ticker].min() for ticker in range(3)]
+    assert starts == [63, 963, 1863]  # 64 bars of history
+    assert set(np.diff(rows[rows < 900])) == {4}
+
+
+@pytest.mark.parametrize(
+    ("variant", "tickers"),
+    [("changed", "T1 T2 T3"), ("shifted", "T1 T2 T3"), ("erased", "T1 T3"), ("cut", "T1 T3")],  # some future must stay
+)
+def test_nothing_after_the_training_part_reaches_scaler_targets_or_windows(variant: str, tickers: str) -> None:
+    config = tiny_config(train_end="2012-01-02", validation_end="2012-08-01", calibration_end="2013-01-01")
+    bars = tiny_universe()
+    parts = part_dates(config, bars)
+    with_other_future = bars | {
+        ticker: _future_replaced(bars[ticker], parts.train_end, variant) for ticker in tickers.split()
+    }
+
+    known, other = (
+        _learnt_before_training(config, bars, parts),
+        _learnt_before_training(config, with_other_future, parts),
+    )
+
+    for one, same in zip(known, other, strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+def test_a_scaler_fitted_on_all_windows_would_be_caught() -> None:
+    """The planted leak of the test above: the same comparison, with the scaler's sample taken from every part."""
+    config = tiny_config()
+    bars = tiny_universe()
+    parts = part_dates(config, bars)
+    changed = {ticker: _future_replaced(one, parts.train_end, "changed") for ticker, one in bars.items()}
+
+    known, other = (
+        np.mean([data.series.windows(data.pairs[name].rows).window.mean() for name in PART_NAMES])
+        for data in (gather(config, bars, parts), gather(config, changed, parts))
+    )
+
+    assert known != other
+
+
+def test_a_part_without_pairs_is_named() -> None:
+    config = tiny_config(train_end="2012-01-02", validation_end="2012-01-10", calibration_end="2013-01-01")
+
+    with pytest.raises(TooFewPairsError, match="the validation part"):
+        gather(config, tiny_universe(), part_dates(config, tiny_universe()))
+
+
+def test_a_universe_of_newcomers_cannot_be_trained_on() -> None:
+    with pytest.raises(TooFewPairsError, match="no ticker has the 64 bars"):
+        gather(tiny_config(), {"NEW": make_bars(30)}, PARTS)
+
+
+def _learnt_before_training(config, bars, parts):  # type: ignore[no-untyped-def]  # a tuple of four arrays
+    from data_pipeline.processing.scaler import fit_scaler
+
+    data = gather(config, bars, parts)
+    train = data.pairs["train"]
+    sample = data.series.windows(sample_rows(train))
+    scaler = fit_scaler("robust", sample.window, sample.context)
+    window, context = scaler.apply(sample.window, sample.context)
+    return window, context, train.targets, unconditional_quantiles(train, config)
+
+
+def _future_replaced(bars: BarArrays, last: date, variant: str) -> BarArrays:
+    end = int(np.searchsorted(bars.trading_day, np.datetime64(last), side="right")) - 1
+    return future_variants(bars, end)[variant] if end < len(bars) - 1 else bars

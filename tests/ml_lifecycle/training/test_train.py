@@ -1,0 +1,212 @@
+"""Training for real, on a tiny network: the same twice, resumable, and blind to the test part."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.lstm_preprocessor import latest_window
+from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
+from ml_lifecycle.models.weights import network_sha256
+from ml_lifecycle.training.checkpoint import Checkpoint, CheckpointUnreadableError
+from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.fitting import Progress
+from ml_lifecycle.training.resume_state import STATE
+from ml_lifecycle.training.train import train
+from tests.ml_lifecycle.conftest import DATA_VERSION, tiny_config, tiny_universe
+
+
+class PowerCutError(Exception):
+    """The machine goes down in the middle of a run."""
+
+
+def run(folder: Path, config: TrainingConfig | None = None, **options: object) -> Checkpoint:
+    bars = options.pop("bars", tiny_universe())
+    return train(config or tiny_config(), bars, data_version=DATA_VERSION, out_dir=folder, **options)
+
+
+def load_network(checkpoint: Checkpoint):  # type: ignore[no-untyped-def]  # Keras ships no types
+    import keras
+
+    return keras.models.load_model(checkpoint.network_path, compile=False, safe_mode=True)
+
+
+def test_the_same_data_config_and_seed_give_the_same_weights(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    again = run(tmp_path / "again")
+
+    assert again.content.weights_sha256 == tiny_checkpoint.content.weights_sha256
+    assert again.content.calibration_offsets == tiny_checkpoint.content.calibration_offsets
+    assert again.content.scores == tiny_checkpoint.content.scores
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    other = run(tmp_path / "other", tiny_config(seed=8))
+
+    assert other.content.weights_sha256 != tiny_checkpoint.content.weights_sha256
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    looks: list[Progress] = []
+
+    def cut_off(progress: Progress) -> None:
+        looks.append(progress)
+        if len(looks) == 3:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        run(tmp_path, progress=cut_off, save_every_seconds=0.0)
+    with pytest.raises(CheckpointUnreadableError, match="no finished checkpoint"):
+        Checkpoint.load(tmp_path)
+    resumed = run(tmp_path, resume=True, progress=looks.append)
+
+    assert resumed.content.weights_sha256 == tiny_checkpoint.content.weights_sha256
+    assert [look.validation_loss for look in looks[:2]] == [
+        record.validation_loss for record in tiny_checkpoint.content.history[1:3]
+    ]
+    assert looks[3].batches == looks[2].batches  # the third look had not been saved, and is repeated
+    assert not (tmp_path / STATE).exists()
+
+
+@pytest.mark.parametrize("damage", ["other run", "half a file"])
+def test_a_state_that_is_of_no_use_is_left_aside(tmp_path: Path, tiny_checkpoint: Checkpoint, damage: str) -> None:
+    def cut_off(progress: Progress) -> None:
+        if progress.batches > 3:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        run(tmp_path, tiny_config(seed=99), progress=cut_off, save_every_seconds=0.0)
+    if damage == "half a file":
+        (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
+
+    assert run(tmp_path, resume=True).content.weights_sha256 == tiny_checkpoint.content.weights_sha256
+
+
+def test_the_test_part_decides_nothing(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    """Prices after the calibration part are tripled every other day; only the scores may notice."""
+    end = np.datetime64(tiny_checkpoint.content.calibration_end)
+    content = tiny_checkpoint.content
+    dates = {name: getattr(content, name) for name in ("train_end", "validation_end", "calibration_end")}
+    shaken = {ticker: _shaken_after(bars, end) for ticker, bars in tiny_universe().items()}
+
+    calm_run = run(tmp_path / "calm", tiny_config(**dates))
+    other = run(tmp_path / "shaken", tiny_config(**dates), bars=shaken)
+
+    assert other.content.weights_sha256 == calm_run.content.weights_sha256 == content.weights_sha256
+    assert other.content.calibration_offsets == calm_run.content.calibration_offsets
+    assert other.content.scaler == calm_run.content.scaler
+    assert other.content.golden == calm_run.content.golden
+    assert other.content.scores != calm_run.content.scores
+
+
+def test_the_kept_weights_are_those_of_the_best_look(tiny_checkpoint: Checkpoint) -> None:
+    content = tiny_checkpoint.content
+    losses = [record.validation_loss for record in content.history]
+
+    assert losses[content.best_round] == min(losses)
+    assert content.history[0].train_loss is None
+    assert network_sha256(load_network(tiny_checkpoint)) == content.weights_sha256
+
+
+def test_where_nothing_can_be_learnt_the_untrained_network_is_kept(tmp_path: Path) -> None:
+    """With a learning rate that throws the weights far away, no later look is better than the first."""
+    checkpoint = run(tmp_path, tiny_config(learning_rate=1.0, patience=2, validate_every=1))
+
+    assert checkpoint.content.best_round == 0
+    assert len(checkpoint.content.history) == 3  # patience: two looks without improvement
+
+
+def test_the_golden_window_is_answered_by_the_stored_network(tiny_checkpoint: Checkpoint) -> None:
+    golden, spec = tiny_checkpoint.content.golden, tiny_checkpoint.content.input_spec
+    window, context, scale = latest_window(golden.bar_arrays(), spec)
+    scaled = tiny_checkpoint.scaler.apply(window, context)
+
+    answer = load_network(tiny_checkpoint).predict_on_batch({"window": scaled[0][None], "context": scaled[1][None]})
+
+    assert scale == golden.scale
+    np.testing.assert_array_equal(scaled[0], np.array(golden.window, dtype=np.float32))
+    np.testing.assert_allclose(answer[0], golden.answer, atol=1e-6)
+    assert golden.bar_arrays().cutoff <= tiny_checkpoint.content.calibration_end
+
+
+def test_the_checkpoint_tells_what_it_was_made_from(tiny_checkpoint: Checkpoint) -> None:
+    content = tiny_checkpoint.content
+
+    assert content.data_version.model_dump() == {
+        "table_id": "made-up", "version": 3, "content_sha256": "0" * 64
+    }  # fmt: skip
+    assert content.market_universe == {"BVMF": ("T2",), "XNYS": ("T1", "T3")}
+    assert content.skipped_tickers == ("NEW",)
+    assert content.train_end < content.validation_end < content.calibration_end
+    assert content.library_versions.keys() >= {"python", "keras", "numpy"}
+    assert min(content.pairs.values()) > 0
+    assert all(abs(sum(column.shares) - 1.0) < 1e-9 for column in content.reference_distribution)
+
+
+def test_every_score_stands_beside_the_naives(tiny_checkpoint: Checkpoint) -> None:
+    scores = tiny_checkpoint.content.scores
+
+    assert [row["horizon"] for row in scores] == [1, 2, 3, 4, 5, 10, 21, 30]
+    for row in scores:
+        figures = {name for name in row if f"naive_{name}" in row}
+        assert figures >= {"mae", "rmse", "mape", "r2", "pinball", "information_coefficient"}
+        assert row["n"] > 0
+        assert {interval["level"] for interval in row["intervals"]} == {0.5, 0.8, 0.9, 0.95}
+
+
+def test_forecasts_from_a_whole_series_are_those_of_the_bars_up_to_the_cutoff(tiny_checkpoint: Checkpoint) -> None:
+    content = tiny_checkpoint.content
+    forecaster = NetworkForecaster(
+        load_network(tiny_checkpoint),
+        content.input_spec,
+        tiny_checkpoint.scaler,
+        horizons=content.config.horizons,
+        levels=content.config.levels,
+        offsets=tiny_checkpoint.offsets,
+    )
+    rows = tiny_checkpoint.forecasts()
+    assert rows is not None
+    first = rows.where((rows.ticker == "T1") & (rows.cutoff == rows.cutoff.min()))
+
+    steps = forecaster.forecast_many([tiny_universe()["T1"].until(first.cutoff[0].item())])[0].log_returns
+
+    assert steps.shape == (30, 9)
+    np.testing.assert_allclose(steps[first.horizon - 1], first.quantiles, rtol=1e-5, atol=1e-7)
+
+
+def test_an_unfinished_or_foreign_folder_is_refused_in_one_line(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    with pytest.raises(CheckpointUnreadableError, match="no finished checkpoint"):
+        Checkpoint.load(tmp_path)
+    content = json.loads((tiny_checkpoint.folder / "checkpoint.json").read_text())
+    (tmp_path / "checkpoint.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointUnreadableError, match=r"holds no network\.keras"):
+        Checkpoint.load(tmp_path)
+    (tmp_path / "checkpoint.json").write_text(json.dumps({**content, "seed": "seven"}))
+    with pytest.raises(CheckpointUnreadableError, match=r"checkpoint\.json: seed: ") as refused:
+        Checkpoint.load(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+def test_damaged_forecasts_are_refused(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
+    (tmp_path / "forecasts.npz").write_bytes(b"no archive")
+
+    assert Checkpoint(tmp_path / "none", tiny_checkpoint.content).forecasts() is None
+    with pytest.raises(CheckpointUnreadableError, match=r"forecasts\.npz"):
+        Checkpoint(tmp_path, tiny_checkpoint.content).forecasts()
+
+
+def test_data_that_ends_with_the_calibration_part_leaves_no_score(tmp_path: Path) -> None:
+    config = tiny_config(train_end="2012-01-02", validation_end="2012-10-01", calibration_end="2014-01-01", epochs=1)
+
+    checkpoint = run(tmp_path, config)
+
+    assert checkpoint.content.scores == []
+    assert checkpoint.forecasts() is None
+
+
+def _shaken_after(bars: BarArrays, day: np.datetime64) -> BarArrays:
+    factor = np.where((bars.trading_day > day) & (np.arange(len(bars)) % 2 == 0), 3.0, 1.0)
+    prices = {name: getattr(bars, name) * factor for name in ("open", "high", "low", "close", "adj_close")}
+    return replace(bars, **prices)
