@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import stamina
@@ -21,7 +21,6 @@ from yfinance.utils import is_isin
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.sources import yfinance_state
 from data_pipeline.sources.base import (
-    BAR_COLUMNS,
     CircuitOpenError,
     FetchedBars,
     MalformedAnswerError,
@@ -44,6 +43,7 @@ from data_pipeline.sources.throttle import (
 )
 from data_pipeline.sources.yahoo_answer import YahooAnswer, refusal
 from data_pipeline.sources.yahoo_session import Conversation, DeadlinePassedError, ForeignHostError, YahooSession
+from data_pipeline.sources.yfinance_frame import as_bars, empty_bars
 
 logger = logging.getLogger(__name__)
 
@@ -54,17 +54,6 @@ stamina.instrumentation.set_on_retry_hooks(())
 EARLIEST: Final = date(1927, 1, 1)  # before Yahoo's oldest series (^GSPC, 1927-12-30)
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 DEFAULT_REQUESTS_PER_MINUTE: Final = 30.0
-
-_OUR_NAMES = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-    "Dividends": "dividend",
-    "Stock Splits": "split",
-}
 
 # What escapes from yfinance when an answer, or its own cache, is not what it expects (measured with 1.7.0).
 _YFINANCE_TROUBLE = (YFException, ValueError, LookupError, TypeError, AttributeError, PeeweeException)
@@ -305,29 +294,6 @@ class YFinanceSource:
             source=self.name,
             live=True,
         )
-
-
-def as_bars(history: pd.DataFrame, start: date, end: date | None) -> pd.DataFrame:
-    """yfinance's frame as ``FetchedBars`` promises it: our columns, the exchange's own dates.
-
-    A fund's capital gains are cash per share like its dividends, and are added to them.
-    """
-    bars = history.rename(columns=_OUR_NAMES)
-    bars["dividend"] = bars["dividend"] + history.get("Capital Gains", 0.0)
-    # The zone is the exchange's: midnight there, or 01:00 where summer time skipped midnight (São Paulo).
-    midnights = pd.DatetimeIndex(history.index).tz_localize(None).normalize()
-    bars.index = pd.DatetimeIndex(midnights.to_numpy().astype("datetime64[s]"), name="trading_day")
-    wanted = bars.index >= pd.Timestamp(start)
-    if end is not None:
-        wanted &= bars.index < pd.Timestamp(end)  # Yahoo appends the running session, asked for or not
-    return bars.loc[wanted, list(BAR_COLUMNS)].astype("float64").sort_index(kind="stable")
-
-
-def empty_bars() -> pd.DataFrame:
-    """The bars of a range without trading days."""
-    days = pd.DatetimeIndex([], dtype="datetime64[s]", name="trading_day")
-    columns: dict[str, Any] = {name: pd.Series(dtype="float64") for name in BAR_COLUMNS}
-    return pd.DataFrame(columns, index=days)
 
 
 def _is_failure_of_yahoo(error: BaseException) -> bool:
