@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
 @pytest.fixture(autouse=True)
-def _logging() -> None:
+def _logging() -> Iterator[None]:
     configure_logging("INFO")
+    yield
+    configure_logging("ERROR")  # as the other tests want it
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -16,7 +16,12 @@ from app.core.monitoring.logging import configure_logging
 from tests.app.accounts import Account
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-CANARIES = {"password": "canary-password-1", "token": "canary-token-2", "query": "canary-query-3"}
+CANARIES = {
+    "password": "canary-password-1",
+    "token": "canary-token-2",
+    "query": "canary-query-3",
+    "bound": "canary@example.org",
+}
 
 
 @pytest.fixture
@@ -26,6 +31,7 @@ async def logged_client(app: FastAPI, capsys: pytest.CaptureFixture[str]) -> Asy
     async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         capsys.readouterr()
         yield client
+    configure_logging("ERROR")  # as the other tests want it
 
 
 def request_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -81,7 +87,7 @@ async def test_a_statement_that_fails_is_logged_without_the_values_bound_to_it(
 ) -> None:
     @app.get("/fails")
     async def fails(db: DbSession) -> None:
-        await db.execute(text("SELECT :bound FROM no_such_table"), {"bound": "canary@example.org"})
+        await db.execute(text("SELECT :bound FROM no_such_table"), {"bound": CANARIES["bound"]})
 
     assert (await logged_client.get("/fails")).status_code == 500
 
