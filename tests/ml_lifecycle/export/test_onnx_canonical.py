@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
 
 from ml_lifecycle.export.onnx_canonical import canonical_onnx
 from ml_lifecycle.export.onnx_graph import operators, require_plain_graph
@@ -41,7 +42,7 @@ def test_a_changed_weight_does_matter() -> None:
     """Another network has another digest."""
     other = make_onnx()
     weight = other.graph.initializer[0]
-    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * 2, weight.name))
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * 2, weight.name))
 
     assert canonical_onnx(other) != canonical_onnx(make_onnx())
 
@@ -63,13 +64,38 @@ def test_the_canonical_graph_answers_as_the_original() -> None:
     assert operators(canonical).count("LSTM") == 1
 
 
-def test_equal_nodes_become_one() -> None:
-    """tf2onnx merges them sometimes; here they always are."""
-    doubled = make_onnx()
-    again = onnx.NodeProto()
-    again.CopyFrom(doubled.graph.node[3])
-    again.name, again.output[0] = "again", "joined_again"
-    doubled.graph.node.insert(4, again)
-    doubled.graph.node[5].input[0] = "joined_again"
+def graph_of(*nodes: onnx.NodeProto, constants: tuple[str, ...] = ()) -> onnx.ModelProto:
+    """A model of one input from these nodes; every constant is 2.0."""
+    shape = ["batch", 3]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("window", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(np.array(2.0, np.float32), name) for name in constants],
+    )
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 15)])
 
-    assert canonical_onnx(doubled) == canonical_onnx(make_onnx())
+
+def test_equal_nodes_become_one() -> None:
+    """tf2onnx merges them sometimes; here they always are, both being in use."""
+    tanh, again = helper.make_node("Tanh", ["window"], ["t"]), helper.make_node("Tanh", ["window"], ["again"])
+
+    merged = graph_of(tanh, helper.make_node("Add", ["t", "t"], ["sum"]))
+    apart = graph_of(tanh, again, helper.make_node("Add", ["t", "again"], ["sum"]))
+
+    assert canonical_onnx(apart) == canonical_onnx(merged)
+
+
+def test_equal_constants_become_one() -> None:
+    """Whatever they are called, both being in use."""
+    merged = graph_of(
+        helper.make_node("Mul", ["window", "c"], ["m"]), helper.make_node("Add", ["m", "c"], ["sum"]), constants=("c",)
+    )
+    apart = graph_of(
+        helper.make_node("Mul", ["window", "c"], ["m"]),
+        helper.make_node("Add", ["m", "d"], ["sum"]),
+        constants=("c", "d"),
+    )
+
+    assert canonical_onnx(apart) == canonical_onnx(merged)
