@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from datetime import date
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 DayArray = NDArray[np.datetime64]
+
+LONGEST_BREAK = np.timedelta64(30, "D")  # exchanges close for ten days at most; a longer break is a delisting or a hole
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,20 @@ class BarArrays:
     def last(self, n_bars: int) -> Self:
         """The newest ``n_bars`` bars, or all where there are fewer."""
         return self[max(0, len(self) - n_bars) :]
+
+    def pieces(self) -> list[Self]:
+        """The bars between holes, oldest piece first.
+
+        A hole is a break of more than 30 calendar days. The return over one is not the return of a day, so no window
+        and no target may span it.
+        """
+        first = np.flatnonzero(np.diff(self.trading_day) > LONGEST_BREAK) + 1
+        bounds = [0, *first.tolist(), len(self)]
+        return [self[start:end] for start, end in pairwise(bounds)]
+
+    def after_last_hole(self) -> Self:
+        """The newest of the ``pieces``."""
+        return self.pieces()[-1]
 
     def until(self, day: date) -> Self:
         """The bars up to and including ``day``."""

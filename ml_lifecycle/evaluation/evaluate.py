@@ -199,11 +199,12 @@ def forecast_rows(
     """Forecasts with known outcomes; see ``evaluate``."""
     naive = NaiveForecaster(forecaster.levels)
     history_needed = max(forecaster.history_needed, naive.history_needed)
-    asked = {ticker: _cutoffs(bars, days, history_needed) for ticker, bars in bars_by_ticker.items()}
-    asked = {ticker: entry for ticker, entry in asked.items() if len(entry.ends)}
+    pieces = ((ticker, piece) for ticker, bars in bars_by_ticker.items() for piece in bars.pieces())
+    every = ((ticker, _cutoffs(piece, days, history_needed)) for ticker, piece in pieces)
+    asked = [(ticker, entry) for ticker, entry in every if len(entry.ends)]
     blocks: list[ForecastRows] = []
-    for tickers in _in_groups(asked):
-        entries = [asked[ticker] for ticker in tickers]
+    for group in _in_groups(asked):
+        tickers, entries = zip(*group, strict=True)
         quantiles = forecast_at(forecaster, entries, horizons)
         beside = naive.forecast_cutoffs(entries, horizons)
         blocks += map(_rows, tickers, entries, quantiles, beside, repeat(horizons), repeat(forecaster.levels))
@@ -234,9 +235,9 @@ def _cutoffs(bars: BarArrays, days: DayArray, history_needed: int) -> Cutoffs:
     return Cutoffs(bars, ends[(ends >= history_needed - 1) & (ends < len(bars) - 1)])
 
 
-def _in_groups(tickers: Iterable[str]) -> Iterator[tuple[str, ...]]:
+def _in_groups(asked: Iterable[tuple[str, Cutoffs]]) -> Iterator[tuple[tuple[str, Cutoffs], ...]]:
     """So many tickers at a time that a network is asked in full batches and memory stays bounded."""
-    waiting = iter(tickers)
+    waiting = iter(asked)
     while group := tuple(islice(waiting, TICKERS_AT_ONCE)):
         yield group
 

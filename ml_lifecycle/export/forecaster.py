@@ -58,7 +58,7 @@ class BundleForecaster:
 
         Raises
         ------
-        InsufficientHistoryError : fewer than ``history_needed`` bars.
+        InsufficientHistoryError : fewer than ``history_needed`` bars since the last hole (``BarArrays.pieces``).
         UnusableBarsError : a price among them is missing or not positive.
         """
         return self.forecast_many([bars], adaptive=adaptive)[0]
@@ -103,9 +103,10 @@ class BundleForecaster:
         return np.concatenate([self._calibrated(*self._from_windows(part, network), None) for part in windows])
 
     def _newest(self, bars: BarArrays) -> BarArrays:
-        if len(bars) < self.history_needed:
-            raise InsufficientHistoryError(needed=self.history_needed, found=len(bars))
-        newest = bars.last(self.history_used)
+        whole = bars.after_last_hole()
+        if len(whole) < self.history_needed:
+            raise InsufficientHistoryError(needed=self.history_needed, found=len(whole))
+        newest = whole.last(self.history_used)
         if not (np.isfinite(newest.adj_close) & (newest.adj_close > 0.0)).all():
             raise UnusableBarsError(f"an adjusted close before {bars.cutoff} is missing or not positive")
         return newest

@@ -43,6 +43,8 @@ class PairSet:
 class TrainingData:
     """Everything a run reads: the tickers' series one after the other, and the pairs of each part by its name.
 
+    A ticker with holes gives one series for each piece between them.
+
     ``skipped`` names the tickers that have too few bars.
     """
 
@@ -60,23 +62,25 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     TooFewPairsError : a part is empty.
     """
     needed = config.input_spec.history_needed
-    tickers = sorted(ticker for ticker, bars in bars_by_ticker.items() if len(bars) >= needed)
-    if not tickers:
+    pieces = [(ticker, piece) for ticker in sorted(bars_by_ticker) for piece in bars_by_ticker[ticker].pieces()]
+    usable = [(ticker, piece) for ticker, piece in pieces if len(piece) >= needed]
+    if not usable:
         raise TooFewPairsError(f"no ticker has the {needed} bars that one window needs")
     series: list[PreparedSeries] = []
     pairs: dict[str, list[PairSet]] = {name: [] for name in PART_NAMES}
     n_rows = 0
-    for ticker in tickers:
-        series.append(prepare_series(bars_by_ticker[ticker], config.input_spec))
-        for name, of_part in _pairs_by_part(config, series[-1], bars_by_ticker[ticker], parts).items():
+    for _, piece in usable:
+        series.append(prepare_series(piece, config.input_spec))
+        for name, of_part in _pairs_by_part(config, series[-1], piece, parts).items():
             pairs[name].append(of_part.moved(n_rows))
-        n_rows += len(bars_by_ticker[ticker])
+        n_rows += len(piece)
     by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}
     for name, of_part in by_part.items():
         if not len(of_part):
             raise TooFewPairsError(f"the {name} part ({parts}) holds no window with a whole target")
+    tickers = tuple(sorted({ticker for ticker, _ in usable}))
     skipped = tuple(sorted(set(bars_by_ticker) - set(tickers)))
-    return TrainingData(PreparedSeries.joined(series), by_part, tuple(tickers), skipped)
+    return TrainingData(PreparedSeries.joined(series), by_part, tickers, skipped)
 
 
 def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> dict[str, Float32Array]:

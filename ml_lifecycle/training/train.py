@@ -178,10 +178,11 @@ def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> 
 
 
 def _golden(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> GoldenExample:
-    """The last window before ``calibration_end`` of the first ticker that has one."""
+    """The last window before ``calibration_end`` of the first piece of bars that has one."""
     spec = trained.config.input_spec
     until = ((ticker, bars_by_ticker[ticker].until(trained.parts.calibration_end)) for ticker in trained.data.tickers)
-    ticker, bars = next((ticker, bars) for ticker, bars in until if len(bars) >= spec.history_needed)
+    pieces = ((ticker, piece) for ticker, bars in until for piece in bars.pieces())
+    ticker, bars = next((ticker, piece) for ticker, piece in pieces if len(piece) >= spec.history_needed)
     window, context, scale = latest_window(bars, spec)
     scaled_window, scaled_context = trained.scaler.apply(window, context)
     return GoldenExample(

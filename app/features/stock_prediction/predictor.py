@@ -18,10 +18,10 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
 
     Raises
     ------
-    InsufficientHistoryError : fewer bars than the bundle needs.
+    InsufficientHistoryError : fewer bars since the last hole than the bundle needs.
     NonFiniteForecastError : a price in the window is missing or not positive.
     """
-    bars = bars_of(window)
+    bars = bars_of(window).after_last_hole()
     if len(bars) < champion.forecaster.history_needed:
         raise InsufficientHistoryError(needed=champion.forecaster.history_needed, found=len(bars), ticker=window.ticker)
     quantiles = champion.forecaster.forecast(bars)
