@@ -81,6 +81,7 @@ class BundleForecaster:
 
         Parameters
         ----------
+        cutoffs : bars without a hole (``BarArrays.pieces``), which ``forecast`` would cut at.
         horizons : the steps wanted, 1 to ``STEPS``.
 
         Returns

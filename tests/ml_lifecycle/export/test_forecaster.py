@@ -186,6 +186,17 @@ def test_one_bar_too_few_names_needed_and_found(forecaster: BundleForecaster) ->
         forecaster.forecast_cutoffs([Cutoffs(bars, np.array([len(bars) - 1]))], horizons=(1,))
 
 
+def test_bars_before_a_hole_are_no_history(forecaster: BundleForecaster) -> None:
+    """After three months without a bar a forecast begins anew, and needs its whole history after them."""
+    before, after = make_bars(40, seed=1), make_bars(forecaster.history_needed, seed=2, start="2012-06-01")
+
+    joined = forecaster.forecast(_joined(before, after))
+
+    np.testing.assert_array_equal(joined.log_returns, forecaster.forecast(after).log_returns)
+    with pytest.raises(InsufficientHistoryError):
+        forecaster.forecast(_joined(before, after[1:]))
+
+
 @pytest.mark.parametrize("price", [0.0, -1.0, np.nan, np.inf])
 def test_a_price_that_is_none_is_refused(forecaster: BundleForecaster, price: float) -> None:
     """Rather than answered with NaN, or with a warning on the side."""
