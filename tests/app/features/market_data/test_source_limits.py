@@ -14,7 +14,7 @@ from data_pipeline.sources.throttle import BudgetSpentError, CircuitRecord
 
 def spend(database_url: str, times: int) -> int:
     """How many tokens one process gets without waiting."""
-    budget = PostgresBudget(database_url, "yahoo", requests_per_minute=0.001, burst=10)
+    budget = PostgresBudget(database_url, "yahoo", requests_per_minute=0.001, burst=10, sleep=pytest.fail)
     got = 0
     for _ in range(times):
         try:
