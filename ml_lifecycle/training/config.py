@@ -23,6 +23,8 @@ CONTEXT_COLUMNS = (
     "volatility_state_medium",
     "range_state_fast",
     "range_state_medium",
+    "weekday_sine",
+    "weekday_cosine",
 )
 ALIASES = {
     "seq_length": "lookback",
