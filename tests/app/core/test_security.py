@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from time import time
 from typing import Any
 from uuid import UUID
 
@@ -84,9 +83,9 @@ def test_every_claim_is_required(claim: str) -> None:
         {"exp": None},
         {"exp": [1]},
         {"exp": 1e400},
-        {"exp": int(time()) - 10},
+        {"exp": 1_000_000_000},
         {"exp": 10**30},
-        {"nbf": int(time()) + 3600},
+        {"nbf": 4_000_000_000},
         {"nbf": None},
         {"iat": "yesterday"},
         {"iat": {}},
