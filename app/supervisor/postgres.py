@@ -5,6 +5,7 @@ paths with spaces, and as root it opens every folder above to all readers: so th
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,8 @@ SUPERUSER = "postgres"
 START_SECONDS = 60.0  # crash recovery after a power cut comes before the first connection
 STOP_SECONDS = 30.0
 # PostgreSQL adds `/.s.PGSQL.5432.lock` to its folder, and the kernel allows 107 bytes (103 on macOS) for the socket.
+# Spaces are spelled in two ways in URLs, commas make lists of hosts: connection strings stay free of both.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432")
 
 
@@ -201,9 +204,9 @@ class EmbeddedPostgres:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
     def _socket_folder(self) -> Path:
-        """Inside `folder` where its path is short enough and free of what libpq takes for a list, else a short one."""
+        """Inside `folder` where its path is short and plain, else a private one that is."""
         inside = self.folder / "socket"
-        if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER and not set(str(inside)) & set(',"\\'):
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER and PLAIN_PATH.fullmatch(str(inside)):
             inside.mkdir(mode=0o700, exist_ok=True)
             return inside
         name = f"closecast-{sha256(os.fsencode(self.folder)).hexdigest()[:16]}"

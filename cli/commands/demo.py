@@ -1,5 +1,6 @@
 """`closecast demo`: from nothing to a first, frozen forecast, then the API until Ctrl-C."""
 
+import time
 from enum import StrEnum
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def demo(
 
     Example: [bold]closecast demo --once --source sample[/bold]
     """
+    started_at = time.monotonic()  # importing is part of the wait
     from app.core.monitoring.logging import configure_logging
     from app.supervisor.supervisor import supervised
     from cli.demonstration.installation import install
@@ -32,7 +34,7 @@ def demo(
     configure_logging("ERROR")  # the demo speaks for itself; its processes write to a file
     installation = install(read_settings())
     with supervised(installation.settings, log=installation.log) as supervisor:
-        Demonstration(installation, supervisor, try_yahoo=source is DemoSource.AUTO).run()
+        Demonstration(installation, supervisor, try_yahoo=source is DemoSource.AUTO, started_at=started_at).run()
         if not once:
             supervisor.start_worker()  # only now: it would have taken its share of the cores from the first answer
             supervisor.watch()

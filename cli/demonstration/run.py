@@ -20,10 +20,12 @@ from data_pipeline.errors import ConfigurationError
 class Demonstration:
     """One run of the demo; what a former run made is used again."""
 
-    def __init__(self, installation: Installation, supervisor: Supervisor, *, try_yahoo: bool) -> None:
+    def __init__(
+        self, installation: Installation, supervisor: Supervisor, *, try_yahoo: bool, started_at: float
+    ) -> None:
         self._installation = installation
         self._supervisor = supervisor
-        self._started_at = time.monotonic()
+        self._started_at = started_at
         self._yahoo_try = YahooTry() if try_yahoo else None
         self._remembered = Remembered.read(installation.memory)
 

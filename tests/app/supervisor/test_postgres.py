@@ -119,8 +119,9 @@ def test_an_interrupted_initialisation_is_begun_again(tmp_path: Path) -> None:
         embedded.stop()
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:
-    embedded = EmbeddedPostgres(tmp_path / ("long" * 30) / ("longer" * 20))
+@pytest.mark.parametrize("folder", ["long" * 30, "a space", "a,comma"])
+def test_a_path_that_is_long_or_not_plain_gets_a_short_private_socket(tmp_path: Path, folder: str) -> None:
+    embedded = EmbeddedPostgres(tmp_path / folder)
     embedded.start()
     try:
         postmaster = embedded.postmaster()

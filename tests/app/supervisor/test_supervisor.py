@@ -1,0 +1,246 @@
+"""`closecast serve` as a whole: real processes are killed, and what was answered stays answered."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from app.supervisor.postgres import EmbeddedPostgres, running_url
+from tests.app.serving import SECRET, free_port
+
+PASSWORD = "seven green herons wade"
+PREDICTIONS = 2_000
+
+
+@dataclass
+class Serving:
+    """A running `closecast serve`."""
+
+    process: "subprocess.Popen[bytes]"
+    home: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def children(self, module: str) -> list[int]:
+        """Numbers of its processes of one kind."""
+        processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+        return [
+            int(path.name) for path in processes if parent_of(path) == self.process.pid and module in arguments_of(path)
+        ]
+
+    def is_ready(self) -> bool:
+        """What `/readyz` says."""
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def parent_of(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except FileNotFoundError:
+        return 0
+
+
+def arguments_of(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except FileNotFoundError:
+        return ""
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def start(home: Path) -> Serving:
+    """Start `closecast serve` on ``home`` and wait until it is ready."""
+    port = free_port()
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CLOSECAST_")},
+        "CLOSECAST_HOME": str(home),
+        "CLOSECAST_PORT": str(port),
+        "CLOSECAST_JWT_SECRET": SECRET,
+        "CLOSECAST_LOG_LEVEL": "ERROR",
+        "CLOSECAST_LOG_REQUESTS": "false",
+    }
+    with (home.parent / "serve.log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-m", "cli", "serve"], env=environment, stdout=log, stderr=log)
+    serving = Serving(process, home, port)
+    try:
+        wait_until(serving.is_ready)
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
+    return serving
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the `closecast serve` of most tests lives; those that end theirs have one of their own."""
+    return tmp_path_factory.mktemp("serve") / "a home"
+
+
+@pytest.fixture(scope="module")
+def serving(home: Path) -> Iterator[Serving]:
+    """A running `closecast serve` for the tests that leave it running."""
+    started = start(home)
+    try:
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def token(serving: Serving) -> str:
+    """A user's access token."""
+    account = {"email": "jane@example.org", "password": PASSWORD}
+    httpx.post(f"{serving.url}/auth/register", json=account)
+    form = {"username": account["email"], "password": PASSWORD}
+    answer: dict[str, str] = httpx.post(f"{serving.url}/auth/token", data=form).json()
+    return answer["access_token"]
+
+
+@pytest.fixture(scope="module")
+def sample_windows(serving: Serving) -> None:
+    """The five tickers of the sample, published."""
+    environment = {**os.environ, "CLOSECAST_HOME": str(serving.home)}
+    subprocess.run(
+        [sys.executable, "-m", "cli", "collect", "--source", "sample"],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+
+
+async def ask(serving: Serving, token: str, ticker: str) -> tuple[str, str] | None:
+    """Request id and forecast id of one prediction, on a connection of its own; None where no answer came."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
+        writer.write(f"GET /predict/{ticker} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\n".encode())
+        writer.write(b"Connection: close\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+    except OSError:
+        return None
+    status, *headers = head.decode().split("\r\n")
+    if " 200 " not in status:
+        return None
+    request_id = next(line.split(": ")[1] for line in headers if line.lower().startswith("x-request-id"))
+    return request_id, json.loads(body)["forecast_id"]
+
+
+@pytest.mark.usefixtures("sample_windows")
+async def test_every_answered_forecast_survives_a_killed_api(serving: Serving, token: str) -> None:
+    """2,000 requests, 400 at a time; the API is killed amid them; what had been answered is in the database."""
+    answered: list[tuple[str, str]] = []
+    amid, room = asyncio.Event(), asyncio.Semaphore(400)
+
+    async def ask_one(number: int) -> None:
+        async with room:
+            answer = await ask(serving, token, ("AAPL", "FB", "GOOG", "IBM", "MSFT")[number % 5])
+        if answer is not None:
+            answered.append(answer)
+        if len(answered) >= PREDICTIONS // 10:
+            amid.set()
+
+    asking = [asyncio.create_task(ask_one(number)) for number in range(PREDICTIONS)]
+    await asyncio.wait_for(amid.wait(), timeout=60)
+    os.kill(serving.children("api_process")[0], signal.SIGKILL)
+    before = len(answered)
+    await asyncio.gather(*asking)
+    wait_until(serving.is_ready)
+
+    assert PREDICTIONS // 10 <= before < PREDICTIONS
+    forecasts, logged = stored_ids(serving)
+    assert {forecast for _, forecast in answered} <= forecasts
+    assert {request for request, _ in answered} <= logged
+
+
+def stored_ids(serving: Serving) -> tuple[set[str], set[str]]:
+    """Ids of all frozen forecasts, and request ids of all lines of the prediction log."""
+    url = running_url(serving.home / "postgres")
+    assert url is not None
+    with psycopg.connect(url) as connection:
+        forecasts = {str(row[0]) for row in connection.execute("SELECT id FROM forecasts")}
+        logged = {str(row[0]) for row in connection.execute("SELECT request_id FROM prediction_log")}
+    return forecasts, logged
+
+
+def test_a_killed_postgresql_is_started_again(serving: Serving) -> None:
+    postmaster = EmbeddedPostgres(serving.home / "postgres").postmaster()
+    assert postmaster is not None
+    os.kill(postmaster.pid, signal.SIGKILL)
+    wait_until(lambda: not serving.is_ready())
+    wait_until(serving.is_ready)
+
+
+def test_a_second_serve_on_the_same_home_is_refused(serving: Serving) -> None:
+    environment = {
+        **os.environ,
+        "CLOSECAST_HOME": str(serving.home),
+        "CLOSECAST_JWT_SECRET": SECRET,
+    }
+    command = [sys.executable, "-m", "cli", "serve"]
+    refused = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    assert refused.returncode == 6
+    assert f"process {serving.process.pid}" in refused.stderr
+
+
+def test_a_worker_gives_heartbeats(serving: Serving) -> None:
+    environment = {**os.environ, "CLOSECAST_HOME": str(serving.home)}
+    command = [sys.executable, "-m", "cli", "worker", "--check"]
+    wait_until(lambda: bool(serving.children("worker_process")))
+
+    def is_alive() -> bool:
+        checked = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        assert checked.returncode == 0 or "heartbeat" in checked.stderr, checked.stderr
+        return checked.returncode == 0
+
+    wait_until(is_alive)
+
+
+def gone(processes: list[int]) -> bool:
+    """Whether none of them runs any more."""
+    return not any(arguments_of(Path(f"/proc/{pid}")) for pid in processes)
+
+
+def test_after_a_killed_supervisor_the_next_adopts_the_database_and_ends_in_order(tmp_path: Path) -> None:
+    """The children of the killed one end by themselves; PostgreSQL stays, and with it what is being written."""
+    killed = start(tmp_path / "home")
+    children = killed.children("app.supervisor")
+    orphan = EmbeddedPostgres(killed.home / "postgres").postmaster()
+    assert len(children) == 2
+    assert orphan is not None
+    killed.process.kill()
+    killed.process.wait()
+    wait_until(lambda: gone(children))
+
+    successor = start(killed.home)
+    children = successor.children("app.supervisor")
+    adopted = EmbeddedPostgres(killed.home / "postgres").postmaster()
+    successor.process.terminate()
+
+    assert adopted == orphan
+    assert successor.process.wait(60) == 0
+    assert gone([*children, orphan.pid])

@@ -1,0 +1,94 @@
+"""From stored bars to another champion, by commands alone: train, export, evaluate, promote, list."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Closecast
+
+TINY = """
+name: tiny
+lookback: 10
+hidden_size: 4
+every_days: 20
+epochs: 1
+validate_every: 5
+"""
+
+
+@pytest.mark.timeout(240)
+def test_a_network_goes_from_bars_to_champion(closecast: Closecast, home: Path, tmp_path: Path, database: str) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY)
+    assert closecast("migrate").code == 0
+    assert closecast("collect", "IBM", "MSFT", "--source", "sample").code == 0
+
+    trained = closecast("train", "--config", str(config), "--tickers", "IBM,MSFT", "--json")
+    assert trained.code == 0, trained.err
+    document = json.loads(trained.out)
+    bundle = document["bundle"]
+    assert Path(document["folder"]) == home / "bundles" / bundle
+
+    again = closecast("export", document["checkpoint"], "--json")
+    assert json.loads(again.out)["bundle"] == bundle
+
+    scores = closecast("evaluate", bundle[:12], "--every", "20", "--json")
+    assert scores.code == 0, scores.err
+    overall = [row for row in json.loads(scores.out)["rows"] if row["ticker"] == "all"]
+    assert [row["horizon"] for row in overall] == [1, 2, 3, 4, 5, 10, 21, 30]
+    assert all(row["naive_mae"] > 0 for row in overall)
+    table = closecast("evaluate", bundle[:12], "--every", "20", "--tickers", "IBM", "--by-ticker")
+    assert table.out.count("naive") >= 8
+
+    refused = closecast("promote", bundle[:12])
+    assert refused.code != 0
+    assert "no figures beside the champion's" in refused.err
+    promoted = closecast("promote", bundle[:12], "--force", "--reason", "a test", "--json")
+    assert promoted.code == 0, promoted.err
+    assert json.loads(promoted.out)["kind"] == "forced"
+
+    listed = {row["bundle"]: row["promotion"] for row in json.loads(closecast("models", "list", "--json").out)}
+    assert listed[bundle] == "forced"
+    assert sorted(str(promotion) for promotion in listed.values()) == ["None", "forced"]
+    assert "forced" in closecast("models", "list").out
+
+
+def test_the_reference_is_evaluated_on_the_newest_year(closecast: Closecast, home: Path, database: str) -> None:
+    closecast("migrate")
+    closecast("collect", "IBM", "--source", "sample")
+    reference = next((home / "bundles").iterdir()).name
+
+    document = json.loads(closecast("evaluate", reference, "--json").out)
+
+    first = document["rows"][0]
+    assert (first["horizon"], first["n"]) == (1, 249)  # of 250 cutoffs the last has no outcome yet
+    assert first["mae"] == first["naive_mae"]
+
+
+def test_training_without_bars_says_so(closecast: Closecast) -> None:
+    refused = closecast("train", "--config", "demo")
+    assert (refused.code, refused.err) == (3, "closecast: no bars are stored\n")
+
+
+def test_a_configuration_that_cannot_be_names_its_field(closecast: Closecast, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("hidden_size: -1\n")
+    refused = closecast("train", "--config", str(tmp_path / "wrong.yaml"))
+    assert refused.code == 2
+    assert "hidden_size" in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_a_bundle_that_was_tampered_with_is_refused(closecast: Closecast, home: Path, database: str) -> None:
+    closecast("migrate")
+    reference = next((home / "bundles").iterdir())
+    manifest = reference / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("0.975", "0.976"))
+    refused = closecast("promote", reference.name, "--force", "--reason", "a test")
+    assert refused.code == 5
+
+
+def test_an_unknown_bundle_is_a_usage_error(closecast: Closecast) -> None:
+    refused = closecast("evaluate", "0123456789ab")
+    assert refused.code == 2
+    assert "no bundle is called 0123456789ab" in refused.err

@@ -1,0 +1,40 @@
+"""`closecast users create`: the first administrator."""
+
+import json
+
+import psycopg
+
+from tests.cli.conftest import Closecast
+
+PASSWORD = "eleven quiet tides return"
+
+
+def test_an_administrator_is_created_with_every_scope(closecast: Closecast, database: str) -> None:
+    done = closecast("users", "create", "--admin", "ada@example.org", "--json", typed=f"{PASSWORD}\n")
+
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["scopes"] == ["predict", "train", "admin"]
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT email, password_hash FROM users").fetchone()
+    assert row is not None
+    assert row[0] == "ada@example.org"
+    assert row[1].startswith("$argon2id$")
+
+
+def test_a_user_may_predict_and_no_more(closecast: Closecast, database: str) -> None:
+    done = closecast("users", "create", "jane@example.org", typed=f"{PASSWORD}\n")
+    assert done.out == "jane@example.org created, may: predict\n"
+
+
+def test_a_short_password_is_refused_and_told_nowhere(closecast: Closecast, database: str) -> None:
+    refused = closecast("users", "create", "jane@example.org", typed="tide7\n")
+    assert refused.code != 0
+    assert "password" in refused.err
+    assert "tide7" not in refused.err + refused.out
+
+
+def test_an_address_can_be_taken_once(closecast: Closecast, database: str) -> None:
+    closecast("users", "create", "jane@example.org", typed=f"{PASSWORD}\n")
+    refused = closecast("users", "create", "jane@example.org", typed=f"{PASSWORD}\n")
+    assert refused.code == 3
+    assert refused.err.count("\n") == 1
