@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 
 
-def ancestors(pid: int) -> set[int]:
+def processes_of(home: Path | str) -> list[str]:
+    """Number and arguments of each process that belongs to ``home``, our own and its parents left out."""
+    wanted, ours = os.fsencode(home), _ancestors(os.getpid())
+    numbers = [path for path in Path("/proc").iterdir() if path.name.isdigit() and int(path.name) not in ours]
+    return [f"{path.name} {arguments}" for path in numbers if (arguments := _arguments_if_of(path, wanted)) is not None]
+
+
+def _ancestors(pid: int) -> set[int]:
     """``pid`` and its parents: the caller's own shell has the home in its environment, too."""
     found = {pid}
     while pid > 1:
@@ -18,18 +25,18 @@ def ancestors(pid: int) -> set[int]:
     return found
 
 
-def names(process: Path, home: bytes) -> bool:
-    """Whether arguments or environment hold ``home``; a process of somebody else's, or one that ended, does not."""
+def _arguments_if_of(process: Path, home: bytes) -> str | None:
+    """A process's arguments if they or its environment hold ``home``; None for somebody else's, or one that ended."""
     try:
-        return home in (process / "cmdline").read_bytes() or home in (process / "environ").read_bytes()
+        arguments = (process / "cmdline").read_bytes()
+        belongs = home in arguments or home in (process / "environ").read_bytes()
     except OSError:
-        return False
+        return None
+    return arguments.replace(b"\0", b" ").decode(errors="replace").strip() if belongs else None
 
 
 if __name__ == "__main__":
-    home, ours = os.fsencode(sys.argv[1]), ancestors(os.getpid())
-    numbers = [path for path in Path("/proc").iterdir() if path.name.isdigit() and int(path.name) not in ours]
-    left = [path for path in numbers if names(path, home)]
-    for path in left:
-        print(f"still running: {path.name} {(path / 'cmdline').read_bytes().replace(bytes(1), b' ').decode()}")  # noqa: T201 (its result)
+    left = processes_of(sys.argv[1])
+    for process in left:
+        print(f"still running: {process}")  # noqa: T201 (its result)
     sys.exit(1 if left else 0)

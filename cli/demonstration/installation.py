@@ -40,6 +40,7 @@ class Installation:
     """The demo's settings and files; nothing outside its home is touched, whatever the environment says."""
 
     settings: Settings
+    wanted_port: int
 
     @property
     def folder(self) -> Path:
@@ -78,4 +79,4 @@ def install(settings: Settings) -> Installation:
         "jwt_secret": SecretStr(home.kept_secret(where / "demo" / "secret")),
         "inference_engine": "onnx",
     }
-    return Installation(settings.model_copy(update=own))
+    return Installation(settings.model_copy(update=own), wanted_port=settings.port)

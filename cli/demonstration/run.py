@@ -31,6 +31,8 @@ class Demonstration:
 
     def run(self) -> None:
         """All steps up to the printed answer; afterwards the API serves."""
+        if self._installation.settings.port != self._installation.wanted_port:
+            err.print(f"port {self._installation.wanted_port} is taken: the API gets the next free one")
         with working("PostgreSQL runs and is migrated"):
             self._supervisor.start_database()
         self._prepare_champion()

@@ -37,7 +37,7 @@ class YahooTry:
 
 
 def _address() -> tuple[str, int]:
-    proxy = os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy")
+    proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")  # in curl's order
     if not proxy:
         return YAHOO
     parts = urlsplit(proxy)

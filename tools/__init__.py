@@ -1,0 +1,1 @@
+"""What make and CI use; not part of the installed project."""
