@@ -81,6 +81,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
         hide_parameters=True,  # errors are logged, and bound values may be password hashes or addresses
         pool_timeout=settings.database_timeout_seconds,
         connect_args=connection_options(settings),
+        use_native_hstore=False,  # nothing here has that type, and looking for it costs each connection a query
     )
 
 

@@ -36,6 +36,7 @@ class NotificationListener:
         self._handlers: defaultdict[str, list[Handler]] = defaultdict(list)
         self._waiters: defaultdict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._handling: set[asyncio.Task[None]] = set()
         self.connected = asyncio.Event()
 
     def on(self, channel: str, handler: Handler) -> None:
@@ -60,11 +61,12 @@ class NotificationListener:
         self._task = asyncio.create_task(self._listen_for_ever(), name="notification-listener")
 
     async def stop(self) -> None:
-        """Close the connection."""
+        """Close the connection; a handler that has begun is let finish."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            await asyncio.gather(*self._handling, return_exceptions=True)
 
     async def _listen_for_ever(self) -> None:
         while True:
@@ -89,13 +91,21 @@ class NotificationListener:
     async def _dispatch(self, channel: str, payload: str) -> None:
         for event in self._waiters.get((channel, payload), ()):
             event.set()
-        for handler in self._handlers[channel]:
-            await handler(payload)
+        await self._handle(channel, payload)
 
     async def _wake_everyone(self) -> None:
         for events in self._waiters.values():
             for event in events:
                 event.set()
-        for handlers in self._handlers.values():
-            for handler in handlers:
-                await handler(None)
+        for channel in tuple(self._handlers):
+            await self._handle(channel, None)
+
+    async def _handle(self, channel: str, payload: str | None) -> None:
+        """Call the handlers of a channel, each in a task that stopping does not cut off in the middle of a query."""
+        for handler in self._handlers[channel]:
+            task = asyncio.ensure_future(handler(payload))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+            await asyncio.wait([task])
+            if (error := task.exception()) is not None:
+                logger.error("a handler of %s failed, listening goes on", channel, exc_info=error)

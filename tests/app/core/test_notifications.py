@@ -56,3 +56,38 @@ async def test_a_cut_connection_is_made_again_and_everyone_is_woken(
 
     await notify(db, "IBM")
     assert [await asyncio.wait_for(told.get(), 5) for _ in range(2)] == [None, "IBM"]
+
+
+async def test_a_handler_that_fails_does_not_end_the_listening(
+    listener: NotificationListener, db: AsyncSession
+) -> None:
+    """A defect in one must not make the process deaf to all others."""
+
+    async def fail(payload: str | None) -> None:
+        raise ZeroDivisionError(payload)
+
+    listener.on(WINDOW_CHANNEL, fail)
+    for ticker in ("AAPL", "IBM"):
+        with listener.expect(WINDOW_CHANNEL, ticker) as told:
+            await notify(db, ticker)
+            await asyncio.wait_for(told.wait(), 5)
+
+    assert listener.connected.is_set()
+
+
+async def test_stopping_lets_a_handler_finish(settings: Settings) -> None:
+    """Cut off in the middle of a query it would leave a connection open."""
+    begun, finished = asyncio.Event(), asyncio.Event()
+
+    async def take_time(payload: str | None) -> None:
+        begun.set()
+        await asyncio.sleep(0.1)
+        finished.set()
+
+    listener = NotificationListener(bounded_connection_string(settings))
+    listener.on(WINDOW_CHANNEL, take_time)
+    listener.start()
+    await asyncio.wait_for(begun.wait(), 5)
+    await listener.stop()
+
+    assert finished.is_set()
