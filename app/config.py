@@ -32,7 +32,13 @@ class Settings(BaseSettings):
     pydantic.ValidationError : a value is out of range; the command line renders it as one line per field.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CLOSECAST_", env_file=".env", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="CLOSECAST_",
+        env_file=".env",
+        env_ignore_empty=True,  # a line without a value, as `.env.example` has them, is the default
+        frozen=True,
+        extra="ignore",
+    )
 
     # Where things lie
     home: Path = Path(".closecast")  # embedded database, bars, bundles, metrics: unless named below
@@ -55,6 +61,7 @@ class Settings(BaseSettings):
     body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
     inference_engine: Literal["onnx", "keras"] = "onnx"
     metrics_enabled: bool = True
+    worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)  # None: the worker serves no metrics itself
     database_pool_size: PositiveInt = 5  # per worker
     database_timeout_seconds: PositiveFloat = 2.0  # a connection or statement that takes longer is a 503
     log_requests: bool = True  # one line on stderr for each

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
 
@@ -73,13 +73,10 @@ class Supervisor:
     def start_api(self) -> None:
         """Take the port and start the API processes; raises ServiceError when the port is taken."""
         self._socket = listen(self.settings.host, self.settings.port)
-        metrics = home.empty(self.settings.home / "metrics")
         descriptor = self._socket.fileno()
-        environment = {METRICS_FOLDER: str(metrics), LISTEN_FD: str(descriptor)}
         for number in range(self.settings.workers):
-            child = self._child(f"api-{number}", "app.supervisor.api_process", environment, descriptor)
-            child.on_end = partial(_forget_gauges, metrics)
-            child.start()
+            environment = {LISTEN_FD: str(descriptor)}
+            self._child(f"api-{number}", "app.supervisor.api_process", environment, descriptor).start()
 
     def start_worker(self) -> None:
         """Start the job worker."""
@@ -87,10 +84,20 @@ class Supervisor:
 
     def _child(self, name: str, module: str, environment: Mapping[str, str], *descriptors: int) -> Child:
         """A process that `watch` keeps alive and `stop` ends."""
-        shared = {**as_environment(self.settings), LIFELINE_FD: str(self._lifeline[0])}
+        shared = {
+            **as_environment(self.settings),
+            METRICS_FOLDER: str(self._metrics),
+            LIFELINE_FD: str(self._lifeline[0]),
+        }
         child = Child(name, [module], {**shared, **environment}, (self._lifeline[0], *descriptors), self._log)
+        child.on_end = partial(_forget_gauges, self._metrics)
         self._children.append(child)
         return child
+
+    @cached_property
+    def _metrics(self) -> Path:
+        """Where every process counts, the worker too, so that each API process can tell of all; empty at first."""
+        return home.empty(self.settings.home / "metrics")
 
     def watch(self) -> None:
         """Keep everything alive until SIGTERM or Ctrl-C."""
@@ -155,7 +162,7 @@ def supervised(settings: Settings, log: Path | None = None) -> Iterator[Supervis
 
 
 def _forget_gauges(metrics: Path, pid: int) -> None:
-    """Drop the gauges of an API process that ended; its counters go on counting."""
+    """Drop the gauges of a process that ended; its counters go on counting."""
     for file in metrics.glob(f"gauge_live*_{pid}.db"):
         file.unlink(missing_ok=True)
 

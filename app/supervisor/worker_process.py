@@ -4,6 +4,7 @@ import psycopg
 
 from app.config import Settings
 from app.core.database import bounded_connection_string
+from app.core.monitoring.metrics import serve_worker_metrics
 from app.supervisor.errors import ServiceError
 from app.supervisor.lifeline import end_with_supervisor
 
@@ -12,11 +13,25 @@ RECENT = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now(
 
 
 def serve_jobs(settings: Settings) -> None:
-    """Work on the queue `data` until SIGTERM; the jobs at hand are finished."""
+    """Work on the queue `data` until SIGTERM; the jobs at hand are finished.
+
+    Raises
+    ------
+    ServiceError : the port for the metrics is taken.
+    """
     from app.worker import run
 
     end_with_supervisor()
+    if settings.worker_metrics_port is not None:
+        _serve_metrics(settings.worker_metrics_port)
     run(settings)
+
+
+def _serve_metrics(port: int) -> None:
+    try:
+        serve_worker_metrics(port)
+    except OSError as error:
+        raise ServiceError(f"no metrics at port {port} (CLOSECAST_WORKER_METRICS_PORT): {error.strerror}") from error
 
 
 def require_heartbeat(settings: Settings) -> int:

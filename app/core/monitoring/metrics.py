@@ -1,11 +1,21 @@
 """What Prometheus is told. Every label has a fixed, small set of values, so the number of series is bounded."""
 
 import os
+from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
 
 from fastapi import FastAPI
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator.metrics import default
@@ -54,8 +64,18 @@ champion_age_seconds = Gauge(
     "closecast_champion_age_seconds", "Time since the served bundle was made.", multiprocess_mode="livemostrecent"
 )
 
+
+def _causes(kind: type[PriceSourceError]) -> Iterator[str]:
+    yield kind.cause
+    for narrower in kind.__subclasses__():
+        yield from _causes(narrower)
+
+
+# A series that is there from the start can be alerted on.
 for outcome in ForecastOutcome:
-    forecasts_total.labels(outcome)  # a series that is there from the start can be alerted on
+    forecasts_total.labels(outcome)
+for cause in _causes(PriceSourceError):
+    source_errors_total.labels(cause)
 _count_request = default(latency_highr_buckets=LATENCY_SECONDS, latency_lowr_buckets=LATENCY_BY_ROUTE_SECONDS)
 
 
@@ -84,3 +104,14 @@ def exposition() -> bytes:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
     return generate_latest(registry)
+
+
+def serve_worker_metrics(port: int) -> None:
+    """Serve what a worker counts at ``port`` of every interface until the process ends; raises OSError.
+
+    The API's own figures are left out: a champion's age of 0 s, say, would be untrue here.
+    """
+    registry = CollectorRegistry()
+    registry.register(source_errors_total)
+    ProcessCollector(registry=registry)
+    start_http_server(port, addr="0.0.0.0", registry=registry)  # noqa: S104 (asked for; Prometheus is another host)

@@ -81,6 +81,7 @@ def start(home: Path) -> Serving:
         "CLOSECAST_JWT_SECRET": SECRET,
         "CLOSECAST_LOG_LEVEL": "ERROR",
         "CLOSECAST_LOG_REQUESTS": "false",
+        "CLOSECAST_SOURCES": '["sample"]',
     }
     with (home.parent / "serve.log").open("ab") as log:
         process = subprocess.Popen([sys.executable, "-m", "cli", "serve"], env=environment, stdout=log, stderr=log)
@@ -185,6 +186,16 @@ def stored_ids(serving: Serving) -> tuple[set[str], set[str]]:
         forecasts = {str(row[0]) for row in connection.execute("SELECT id FROM forecasts")}
         logged = {str(row[0]) for row in connection.execute("SELECT request_id FROM prediction_log")}
     return forecasts, logged
+
+
+def test_what_the_worker_counts_is_in_the_api_s_metrics(serving: Serving, token: str) -> None:
+    """Only the worker asks a source; it serves no metrics of its own here."""
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{serving.url}/predict/NONE", headers=headers, timeout=60).status_code == 404
+
+    told = httpx.get(f"{serving.url}/metrics").text.splitlines()
+
+    assert 'closecast_source_errors_total{cause="unknown_ticker"} 1.0' in told
 
 
 def test_a_killed_postgresql_is_started_again(serving: Serving) -> None:
