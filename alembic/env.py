@@ -1,7 +1,7 @@
 """Runs migrations on the connection it is given, or on the configured database."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, text
 
 import app.models  # noqa: F401  (fills the metadata)
 from app.config import Settings
@@ -35,7 +35,7 @@ def run() -> None:
         with given.connect() as connection:
             migrate(connection)
     else:
-        with create_engine(database_url(Settings())).connect() as connection:
+        with create_engine(database_url(Settings()), poolclass=NullPool).connect() as connection:
             migrate(connection)
 
 

