@@ -1,0 +1,119 @@
+"""The files around the containers agree with each other and with the metrics that exist; no password has a default."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from app.core.monitoring import metrics
+
+ROOT = Path(__file__).parents[1]
+DASHBOARD = ROOT / "deploy/grafana/dashboards/closecast.json"
+RULES = ROOT / "deploy/prometheus/rules.yml"
+NAMES_OF_TYPE = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
+WANTED = {
+    "http_requests_total",
+    "http_request_duration_seconds_bucket",
+    metrics.forecasts_total.describe()[0].name + "_total",
+    metrics.inference_seconds.describe()[0].name + "_bucket",
+    metrics.data_age_seconds.describe()[0].name + "_bucket",
+    metrics.source_errors_total.describe()[0].name + "_total",
+    metrics.champion_age_seconds.describe()[0].name,
+}
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """What docker-compose.yml starts."""
+    found: dict[str, Any] = read_yaml(ROOT / "docker-compose.yml")["services"]
+    return found
+
+
+def existing_names() -> set[str]:
+    """Of every series that we, and the instrumentator, register."""
+    return {
+        family.name + ending for family in REGISTRY.collect() for ending in NAMES_OF_TYPE.get(family.type, ("_info",))
+    }
+
+
+def named_in(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:closecast|http)_[a-z_]+", text))
+
+
+def test_dashboard_and_rules_ask_for_metrics_that_exist() -> None:
+    shown = {
+        target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel.get("targets", [])
+    }
+    alerting = {rule["expr"] for group in read_yaml(RULES)["groups"] for rule in group["rules"]}
+
+    assert named_in(" ".join(shown | alerting)) <= existing_names()
+    assert named_in(" ".join(shown)) >= WANTED
+
+
+def test_panels_lie_side_by_side_under_names_of_their_own() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    cells = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24  # Grafana's columns
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+
+
+def test_dashboard_and_provisioning_mean_the_same_source() -> None:
+    (source,) = read_yaml(ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml")["datasources"]
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+
+    assert {panel["datasource"]["uid"] for panel in panels if panel["type"] != "row"} == {source["uid"]}
+
+
+def test_prometheus_asks_the_ports_that_compose_gives(services: dict[str, Any]) -> None:
+    jobs = read_yaml(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
+
+    assert targets["closecast-api"] == [f"api:{services['api']['ports'][0].rsplit(':', 1)[1]}"]
+    assert targets["closecast-worker"] == [
+        f"worker:{services['worker']['environment']['CLOSECAST_WORKER_METRICS_PORT']}"
+    ]
+
+
+def test_every_file_that_compose_mounts_or_builds_from_exists(services: dict[str, Any]) -> None:
+    mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
+    files = {path for path in mounted if path.startswith(".")}
+    built = {service["build"].get("dockerfile", "Dockerfile") for service in services.values() if "build" in service}
+
+    assert files == {"./deploy/prometheus", "./deploy/grafana/provisioning", "./deploy/grafana/dashboards"}
+    assert all((ROOT / path).is_dir() and any((ROOT / path).rglob("*.*")) for path in files)
+    assert all((ROOT / path).is_file() for path in built)
+
+
+def test_no_password_has_a_default(services: dict[str, Any]) -> None:
+    """`:?` ends the start with its line where the value is missing or empty."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET))(\S*)", text)
+
+    assert {name for name, _ in secrets} == {"CLOSECAST_JWT_SECRET", "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}
+    assert all(rest.startswith(":?") for _, rest in secrets)
+
+
+def test_our_containers_get_the_settings_of_the_file_and_nobody_else_s_secrets(services: dict[str, Any]) -> None:
+    ours = {name: service for name, service in services.items() if "build" in service}
+
+    assert set(ours) == {"migrate", "api", "worker", "train"}
+    for name, service in ours.items():
+        given = service["environment"]
+        assert service["env_file"] == ".env"
+        assert given["POSTGRES_PASSWORD"] == given["GRAFANA_PASSWORD"] == ""
+        assert bool(given["CLOSECAST_JWT_SECRET"]) is (name == "api")
