@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.causal_filters import lagged
 from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.volatility import log_returns
 
@@ -54,11 +55,16 @@ def macd(bars: BarArrays, part: int) -> FloatArray:
     return relative
 
 
-def bollinger(bars: BarArrays, band: int) -> FloatArray:
-    """Upper (0), middle (1) or lower (2) Bollinger band, 20 days and 2 deviations, over the close, minus 1."""
+def bollinger(bars: BarArrays, deviations: float) -> FloatArray:
+    """Bollinger band so many deviations of 20 days above (or below) their mean, over the close, minus 1."""
     import talib
 
-    return _over_price(talib.BBANDS(bars.adj_close, AVERAGE_DAYS, 2.0, 2.0)[band], bars)
+    middle = talib.SMA(bars.adj_close, AVERAGE_DAYS)
+    # Not talib.BBANDS: it takes the variance as a difference of two large sums, and a later adjustment factor would
+    # show in the twelfth digit. Apart from that the values are its own.
+    squares = [np.square(lagged(bars.adj_close, lag) - middle) for lag in range(AVERAGE_DAYS)]
+    deviation = np.sqrt(sum(squares) / AVERAGE_DAYS)
+    return _over_price(middle + deviations * deviation, bars)
 
 
 def atr(bars: BarArrays) -> FloatArray:
@@ -112,9 +118,9 @@ INDICATORS = (
     _classic("macd", MACD_WARM_UP, partial(macd, part=0)),
     _classic("macd_signal", MACD_WARM_UP, partial(macd, part=1)),
     _classic("macd_histogram", MACD_WARM_UP, partial(macd, part=2)),
-    _classic("bollinger_upper", AVERAGE_DAYS - 1, partial(bollinger, band=0)),
-    _classic("bollinger_middle", AVERAGE_DAYS - 1, partial(bollinger, band=1)),
-    _classic("bollinger_lower", AVERAGE_DAYS - 1, partial(bollinger, band=2)),
+    _classic("bollinger_upper", AVERAGE_DAYS - 1, partial(bollinger, deviations=2.0)),
+    _classic("bollinger_middle", AVERAGE_DAYS - 1, partial(bollinger, deviations=0.0)),
+    _classic("bollinger_lower", AVERAGE_DAYS - 1, partial(bollinger, deviations=-2.0)),
     _classic("atr", WILDER_WARM_UP, atr),
     _classic("simple_return", 1, simple_return),
     _classic("volatility", AVERAGE_DAYS, volatility),

@@ -174,7 +174,7 @@ class Checkpoint:
             # From memory: NumPy leaves the file of a damaged archive open.
             with np.load(BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
                 return ForecastRows.from_arrays(arrays)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise CheckpointUnreadableError(f"{file}: {error}") from error
 
     @classmethod

@@ -62,7 +62,7 @@ class UnfinishedRun:
                     name: [stored[key] for key in sorted(stored.files) if key.startswith(f"{name}_")]
                     for name in ("variables", "optimizer", "best")
                 }
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
         if told["run"] != run:
             return None

@@ -39,6 +39,15 @@ def test_a_price_that_rises_by_one_a_day_has_known_averages() -> None:
     assert value("volume_over_week", bars)[-1] == pytest.approx(1.0)
 
 
+def test_bollinger_bands_are_those_of_ta_lib() -> None:
+    import talib
+
+    bars = make_bars(100)
+
+    for name, band in zip(("upper", "middle", "lower"), talib.BBANDS(bars.adj_close, 20, 2.0, 2.0), strict=True):
+        np.testing.assert_allclose(value(f"bollinger_{name}", bars), band / bars.adj_close - 1.0, atol=1e-9)
+
+
 def test_volatility_is_the_deviation_of_twenty_log_returns() -> None:
     bars = make_bars(100)
 

@@ -83,7 +83,7 @@ def test_every_order_of_layers_loads_in_safe_mode_and_answers_the_same(tmp_path:
     import keras
 
     config = tiny_config(layers=layers, hidden_size=3, members=1)
-    network = build_network(config, UNCONDITIONAL).served
+    network = build_network(config).served
     disturb(network)
     network.save(tmp_path / "network.keras")
 

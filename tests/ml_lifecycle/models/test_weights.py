@@ -16,7 +16,7 @@ def test_the_order_in_which_weights_are_listed_does_not_matter() -> None:
     "kernel",
     [
         ("b/kernel", WEIGHTS[0][1]),
-        ("a/kernel", WEIGHTS[0][1].astype(np.float64)),
+        ("a/kernel", WEIGHTS[0][1].view(np.int32)),
         ("a/kernel", WEIGHTS[0][1].T),
         ("a/kernel", np.nextafter(WEIGHTS[0][1], np.float32(9.0))),
     ],
