@@ -50,7 +50,7 @@ class TrainingConfig(BaseModel):
         itself. Empty: ``num_layers`` LSTMs.
     members : sub-networks of different seeds, averaged inside the graph.
     epochs : passes over the training cutoffs at most; early stopping usually ends it sooner.
-    validate_every : batches between two looks at the validation part.
+    validate_every : batches between two looks at the validation part; half an epoch at most.
     patience : looks without improvement before training stops.
     every_days : distance between a ticker's training cutoffs, in bars.
     train_share, validation_share, calibration_share : of the trading days, in this order; the rest is the test part.

@@ -103,6 +103,11 @@ class _Loop:
         return max(1, len(self.train) // self.config.batch_size)
 
     @property
+    def look_every(self) -> int:
+        """Batches between two looks: as configured, but a small universe is looked at twice an epoch at least."""
+        return max(1, min(self.config.validate_every, self.batches_per_epoch // 2))
+
+    @property
     def total_batches(self) -> int:
         return self.batches_per_epoch * self.config.epochs
 
@@ -122,7 +127,7 @@ class _Loop:
     def train_round(self) -> None:
         """Batches until the next look, then the look."""
         started, losses = time.monotonic(), []
-        last = min(self.batches_done + self.config.validate_every, self.total_batches)
+        last = min(self.batches_done + self.look_every, self.total_batches)
         for rows, targets in self._batches(self.batches_done, last):
             inputs = network_inputs(self.data.series, rows, self.scaler)
             loss = self.networks.trained.train_on_batch(inputs, [targets[..., None]] * self.config.members)

@@ -91,6 +91,12 @@ def test_the_kept_weights_are_those_of_the_best_look(tiny_checkpoint: Checkpoint
     assert network_sha256(load_network(tiny_checkpoint)) == content.weights_sha256
 
 
+def test_a_small_universe_is_looked_at_twice_an_epoch(tmp_path: Path) -> None:
+    checkpoint = run(tmp_path, tiny_config(validate_every=1000, epochs=2))
+
+    assert [record.batches for record in checkpoint.content.history] == [0, 3, 6, 9, 12]
+
+
 def test_where_nothing_can_be_learnt_the_untrained_network_is_kept(tmp_path: Path) -> None:
     """With a learning rate that throws the weights far away, no later look is better than the first."""
     checkpoint = run(tmp_path, tiny_config(learning_rate=1.0, patience=2, validate_every=1))
