@@ -15,7 +15,7 @@ from app.config import Settings
 from app.core.problems import problem
 from data_pipeline.errors import ClosecastError, ConfigurationError
 
-CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError)
+CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
 @problem(
@@ -105,7 +105,7 @@ async def open_session(request: Request) -> AsyncIterator[AsyncSession]:
     try:
         async with request.app.state.session_factory() as session:
             yield session
-    except (DBAPIError, PoolTimeoutError, TimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
         if is_connection_trouble(error):
             raise DatabaseUnavailableError from error
         raise

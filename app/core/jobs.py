@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.types import JSONValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -61,11 +62,15 @@ async def _require_connection(engine: AsyncEngine) -> None:
         raise DatabaseUnavailableError from error
 
 
-async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: str) -> bool:
+async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: JSONValue) -> bool:
     """Enqueue ``task`` inside the session's transaction; False where the same is waiting already.
 
     ``lock`` keeps two jobs of one subject from waiting twice and from running at once. Nothing is enqueued unless the
     caller commits.
+
+    Raises
+    ------
+    DatabaseUnavailableError
     """
     try:
         # A refusal must not spoil the caller's transaction. The savepoint is set when the session gives its connection.
@@ -75,4 +80,6 @@ async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: str) -> 
             await job.defer_async(**arguments)
     except AlreadyEnqueued:
         return False
+    except ConnectorException as error:  # Procrastinate's name for whatever PostgreSQL's driver raises
+        raise DatabaseUnavailableError from error
     return True

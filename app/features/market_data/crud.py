@@ -144,6 +144,17 @@ async def notify_windows(db: AsyncSession, tickers: Sequence[str]) -> None:
     await db.execute(statement, {"channel": WINDOW_CHANNEL, "tickers": list(tickers)})
 
 
+async def settled_tickers(db: AsyncSession, tickers: Sequence[str], since: datetime) -> set[str]:
+    """Tickers whose newest window was published after ``since``, or whose failure is believed."""
+    published = select(ServingWindowRow.ticker).where(
+        ServingWindowRow.ticker.in_(tickers), ServingWindowRow.as_of.is_(None), ServingWindowRow.published_at > since
+    )
+    failed = select(WindowFailure.ticker).where(
+        WindowFailure.ticker.in_(tickers), WindowFailure.as_of.is_(None), WindowFailure.expires_at > func.now()
+    )
+    return set(await db.scalars(published.union(failed)))
+
+
 async def database_clock(db: AsyncSession) -> datetime:
     """This instant, by the one clock that all processes share."""
     instant: datetime = (await db.execute(select(func.clock_timestamp()))).scalar_one()

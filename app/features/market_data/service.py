@@ -35,12 +35,15 @@ async def publish_windows(
     await db.commit()
 
 
-async def is_settled(db: AsyncSession, ticker: str, asked_at: datetime) -> bool:
-    """Whether a window was published since ``asked_at``, or why there is none is known."""
-    window = await crud.find_window(db, ticker)
-    if window is not None and window.published_at > asked_at:
-        return True
-    return await crud.find_failure(db, ticker, None) is not None
+async def not_settled(db: AsyncSession, tickers: Sequence[str], asked_at: datetime) -> list[str]:
+    """Those of ``tickers`` without a window published since ``asked_at`` and without a known reason for having none."""
+    settled = await crud.settled_tickers(db, tickers, asked_at)
+    return [ticker for ticker in tickers if ticker not in settled]
+
+
+async def database_clock(db: AsyncSession) -> datetime:
+    """This instant, by the one clock that all processes share."""
+    return await crud.database_clock(db)
 
 
 async def is_kept(db: AsyncSession, ticker: str, as_of: date) -> bool:

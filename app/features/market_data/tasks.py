@@ -4,9 +4,8 @@ import asyncio
 from datetime import UTC, date, datetime
 
 from procrastinate import App, JobContext
-from procrastinate.types import JSONValue
 
-from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, tools_of
+from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, defer, tools_of
 from app.core.monitoring.metrics import count_source_error
 from app.features.market_data import failures, service
 from data_pipeline.sources.base import PriceSourceError
@@ -31,16 +30,12 @@ async def collect(context: JobContext, ticker: str, asked_at: str) -> None:
 
     Nothing is left to do where another job has come to an end since ``asked_at`` (by the database's clock).
     """
-    tools = tools_of(context)
-    async with tools.sessions() as db:
-        if await service.is_settled(db, ticker, datetime.fromisoformat(asked_at)):
-            return
-    await _collect(tools, [ticker])
+    await _collect(tools_of(context), [ticker], asked_at)
 
 
-async def collect_many(context: JobContext, tickers: list[str]) -> None:
+async def collect_many(context: JobContext, tickers: list[str], asked_at: str) -> None:
     """The same for many tickers, in one data version."""
-    await _collect(tools_of(context), tickers)
+    await _collect(tools_of(context), tickers, asked_at)
 
 
 async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
@@ -70,15 +65,22 @@ async def refresh_final_exchanges(context: JobContext, timestamp: int) -> None:
         exchanges = await service.live_exchanges(db)
         final = await asyncio.to_thread(last_final_days, tools.settings, exchanges, now)
         behind = await service.live_tickers_behind(db, final)
-    for first in range(0, len(behind), REFRESH_TICKERS):
-        job = context.app.configure_task(COLLECT_MANY, queue=DATA_QUEUE, lock=REFRESH)
-        await job.defer_async(tickers=list[JSONValue](behind[first : first + REFRESH_TICKERS]))
+        asked_at = await service.database_clock(db)
+        for first in range(0, len(behind), REFRESH_TICKERS):
+            tickers = behind[first : first + REFRESH_TICKERS]
+            lock = f"{REFRESH}:{tickers[0]}"  # what still waits from ten minutes ago is not enqueued again
+            await defer(db, COLLECT_MANY, lock=lock, tickers=list(tickers), asked_at=asked_at.isoformat())
+        await db.commit()
 
 
-async def _collect(tools: WorkerTools, tickers: list[str]) -> None:
+async def _collect(tools: WorkerTools, tickers: list[str], asked_at: str) -> None:
     from app.features.market_data.collecting import collect_tickers
 
-    collected = await asyncio.to_thread(collect_tickers, tools.settings, tickers)
+    async with tools.sessions() as db:
+        open_tickers = await service.not_settled(db, tickers, datetime.fromisoformat(asked_at))
+    if not open_tickers:
+        return
+    collected = await asyncio.to_thread(collect_tickers, tools.settings, open_tickers)
     async with tools.sessions() as db:
         await service.publish_windows(db, collected.windows, collected.reports)
         for ticker, error in collected.errors.items():

@@ -22,8 +22,8 @@ from tests.app.process_environment import environment_of
 from tests.app.windows import make_window
 
 TICKERS = [f"T{number}" for number in range(20)]
-REQUESTS = 400
-ENOUGH_ANSWERS = 60  # after which the process is killed, in the middle of all others
+REQUESTS = 2_000
+ENOUGH_ANSWERS = 300  # after which the process is killed, in the middle of all others
 
 
 async def test_a_database_that_goes_away_is_a_503_and_comes_back_without_a_restart(
@@ -117,7 +117,7 @@ async def test_every_answered_forecast_survives_a_kill(
             process.kill()
 
     limits = httpx.Limits(max_connections=64)
-    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60, trust_env=False) as client:
         await wait_until_alive(client)
         account = await register(client, email="ada@example.org", password="correct horse battery 7")
         await asyncio.gather(*(ask(client, account, number) for number in range(REQUESTS)))
