@@ -1,10 +1,13 @@
 """The same store on an S3-compatible server (moto's), over HTTP."""
 
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from data_pipeline.errors import StoreUnavailableError
 from data_pipeline.run_pipeline import Outcome, collect
@@ -17,11 +20,14 @@ URI = "s3://closecast/bars"
 
 @pytest.fixture(scope="module")
 def object_store() -> Iterator[dict[str, str]]:
-    """Options that reach a bucket of a server of our own."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint, key, secret = f"http://{host}:{port}", "made-up-key", "made-up-secret"
+    """Options that reach a bucket of a server of our own, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _wait_until_listening(port, server)
+    endpoint, key, secret = f"http://127.0.0.1:{port}", "made-up-key", "made-up-secret"
     client = boto3.client(
         "s3", endpoint_url=endpoint, aws_access_key_id=key, aws_secret_access_key=secret, region_name="us-east-1"
     )
@@ -33,7 +39,18 @@ def object_store() -> Iterator[dict[str, str]]:
         "aws_secret_access_key": secret,
         "aws_region": "us-east-1",
     }
-    server.stop()
+    server.terminate()
+    server.wait(10)
+
+
+def _wait_until_listening(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    pytest.fail("moto's server did not start")
 
 
 def test_bars_are_collected_into_a_bucket_and_read_back(object_store: dict[str, str]) -> None:
