@@ -26,6 +26,7 @@ from app.supervisor.server_user import ServerUser, program
 DATABASE = "closecast"
 SUPERUSER = "postgres"
 START_SECONDS = 60.0  # crash recovery after a power cut comes before the first connection
+TRIES_AFTER_A_CRASH = 10  # about half a second each, beside the first
 STOP_SECONDS = 30.0
 # PostgreSQL adds `/.s.PGSQL.5432.lock` to its folder, and the kernel allows 107 bytes (103 on macOS) for the socket.
 # Spaces are spelled in two ways in URLs, commas make lists of hosts: connection strings stay free of both.
@@ -80,10 +81,14 @@ class EmbeddedPostgres:
         ServiceError : it does not answer within a minute, or belongs to somebody else.
         """
         deadline = time.monotonic() + START_SECONDS
+        left_by_a_crash = (self.data / "postmaster.pid").exists()
         if self._adopt(deadline):
             return "adopted"
         self._initialise()
-        self._launch(deadline)
+        if left_by_a_crash:
+            self._launch_after_a_crash(deadline)
+        else:
+            self._launch(deadline)
         self._create_database()
         return "started"
 
@@ -161,6 +166,15 @@ class EmbeddedPostgres:
         if finished.returncode:
             raise ServiceError(f"PostgreSQL could not set up {self.data}: {_last_line(finished.stderr)}")
         partial.rename(self.data)
+
+    def _launch_after_a_crash(self, deadline: float) -> None:
+        """Launch beside the children of a killed server: they keep its memory and locks until they notice."""
+        for _ in range(TRIES_AFTER_A_CRASH):
+            try:
+                return self._launch(deadline)
+            except ServiceError:
+                time.sleep(0.5)
+        return self._launch(deadline)
 
     def _launch(self, deadline: float) -> None:
         user = ServerUser.owning(self.data)

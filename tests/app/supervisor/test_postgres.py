@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,29 @@ def test_committed_rows_survive_a_killed_server(tmp_path: Path) -> None:
 
         assert embedded.start() == "started"
         assert answer(embedded, "SELECT number FROM kept") == "42"
+    finally:
+        embedded.stop()
+
+
+def test_a_start_waits_for_what_a_killed_server_left_behind(tmp_path: Path) -> None:
+    """Here a lock that names a process which lives for a second more: PostgreSQL refuses to start beside it."""
+    embedded = EmbeddedPostgres(tmp_path)
+    embedded.start()
+    try:
+        postmaster = embedded.postmaster()
+        assert postmaster is not None
+        os.kill(postmaster.pid, signal.SIGKILL)
+        while embedded.is_running():
+            pass
+        owner = embedded.data.stat().st_uid  # PostgreSQL takes a process of anybody else for an unrelated one
+        lingering = subprocess.Popen(["sleep", "1"], user=None if owner == os.geteuid() else owner)
+        threading.Thread(target=lingering.wait).start()
+        lock = postmaster.socket_folder / ".s.PGSQL.5432.lock"
+        lines = lock.read_text().splitlines()
+        lock.write_text("\n".join([str(lingering.pid), *lines[1:]]) + "\n")
+
+        assert embedded.start() == "started"
+        assert "is another postmaster" in embedded.log.read_text()
     finally:
         embedded.stop()
 
