@@ -9,7 +9,14 @@ import polars as pl
 from data_pipeline.errors import ClosecastError
 from data_pipeline.processing.bars import CheckedBars, check_bars
 from data_pipeline.processing.quality import QualityReport
-from data_pipeline.sources.base import BAR_COLUMNS, FetchedBars, MalformedAnswerError, NoDataError, PriceSource
+from data_pipeline.sources.base import (
+    BAR_COLUMNS,
+    FetchedBars,
+    MalformedAnswerError,
+    NoDataError,
+    PriceSource,
+    PriceSourceError,
+)
 from data_pipeline.storage.bar_table import BAR_TABLE_SCHEMA, SERIES_COLUMNS, Change, changed_rows, ticker_bucket
 from data_pipeline.storage.feature_store import FeatureStore
 from data_pipeline.storage.snapshot import SeriesInfo
@@ -40,6 +47,7 @@ class TickerResult:
     quality : on the whole stored history; None where the ticker failed.
     error : why it failed.
     note : what the operator should know of a ticker that did not fail, one line.
+    passed_over : why each source before ``source`` gave nothing; ``note`` tells it too.
     """
 
     ticker: str
@@ -51,6 +59,7 @@ class TickerResult:
     quality: QualityReport | None = None
     error: ClosecastError | None = None
     note: str | None = None
+    passed_over: tuple[PriceSourceError, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,17 +119,18 @@ class TickerCollector:
         fetched, checked = self._fetch(ticker, self._asked.start, self._asked.end)
         rows = self._rows(fetched, _not_empty(fetched, checked))
         result = TickerResult(ticker, Outcome.ADDED, fetched.source, n_added=rows.height, quality=checked.report)
-        return CollectedTicker(result, rows)
+        return CollectedTicker(_told(result, fetched), rows)
 
     def _newest(self, series: SeriesInfo, stored: pl.DataFrame, report: QualityReport) -> CollectedTicker:
         """The bars after the stored ones, if the overlap shows that those still stand; else the whole history."""
         since = stored["trading_day"][-OVERLAP_DAYS:][0]
         fetched, checked = self._fetch(series.ticker, since, self._asked.end)
-        unchanged = TickerResult(series.ticker, Outcome.UNCHANGED, fetched.source, quality=report)
+        unchanged = _told(TickerResult(series.ticker, Outcome.UNCHANGED, fetched.source, quality=report), fetched)
         if checked.bars.empty:
             return CollectedTicker(unchanged, no_rows())
         if _is_outage(fetched, checked, series):
-            return CollectedTicker(replace(unchanged, source=series.source, note=_kept(fetched, series)), no_rows())
+            kept = replace(unchanged, source=series.source, note=_joined(unchanged.note, _kept(fetched, series)))
+            return CollectedTicker(kept, no_rows())
         rows = self._rows(fetched, checked)
         overlap = stored.filter(pl.col("trading_day").is_between(since, checked.report.last_day))
         changes = changed_rows(overlap, rows, [series.ticker])
@@ -149,8 +159,8 @@ class TickerCollector:
             quality=checked.report,
         )
         if changes.is_empty():
-            return CollectedTicker(result, no_rows())
-        return CollectedTicker(result, rows, whole=True)
+            return CollectedTicker(_told(result, fetched), no_rows())
+        return CollectedTicker(_told(result, fetched), rows, whole=True)
 
     def _whole_range(self, series: SeriesInfo) -> tuple[date | None, date | None]:
         """The range asked for, widened to what is stored; a live history begins where it was first collected from."""
@@ -207,6 +217,18 @@ def _is_outage(fetched: FetchedBars, checked: CheckedBars, series: SeriesInfo) -
 
 def _kept(fetched: FetchedBars, series: SeriesInfo) -> str:
     return f"kept the bars of {series.source} to {series.last_day}: {fetched.source} has no newer ones"
+
+
+def _told(result: TickerResult, fetched: FetchedBars) -> TickerResult:
+    """``result`` with the sources that were passed over."""
+    if not fetched.passed_over:
+        return result
+    reasons = "; ".join(f"{error.source} failed: {error.detail}" for error in fetched.passed_over)
+    return replace(result, note=f"fall-back: {reasons}", passed_over=fetched.passed_over)
+
+
+def _joined(*notes: str | None) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _continues(rows: pl.DataFrame, series: SeriesInfo) -> bool:

@@ -39,6 +39,7 @@ class FetchedBars:
         share on the ex-day, else 0; ``split`` is new shares per old one on its day, else 0. Not cleaned yet.
     exchange : market identifier code as exchange_calendars knows it (``XNYS``, ``BVMF``).
     live : whether the source will have tomorrow's bar tomorrow (Yahoo) or never (files, sample).
+    passed_over : why each source that was asked before gave none, in the order asked; empty: no fall-back.
     """
 
     ticker: str
@@ -48,6 +49,7 @@ class FetchedBars:
     price_basis: PriceBasis
     source: str
     live: bool
+    passed_over: tuple[PriceSourceError, ...] = ()
 
 
 class PriceSource(Protocol):

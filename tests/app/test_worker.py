@@ -18,11 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError
 from app.core.jobs import COLLECT, DATA_QUEUE, WorkerTools, defer, open_queue
+from app.core.monitoring.metrics import source_errors_total
 from app.features.market_data import collecting, tasks
 from app.features.market_data.service import publish_windows
 from app.features.stock_prediction.tasks import ensure_log_partitions
 from app.models import ServingWindowRow
 from app.worker import add_upkeep, restart_stalled_jobs, run
+from data_pipeline.sources.base import RateLimitedError
+from data_pipeline.sources.registry import OrderedSources
 from tests.app.process_environment import environment_of
 from tests.app.scripted_source import ScriptedSource
 from tests.app.windows import make_window
@@ -105,6 +108,22 @@ async def test_a_job_that_another_one_has_settled_asks_nobody(
     assert source.asked == ["AAPL", "NONE"]
     await tasks.collect(context, "AAPL", datetime(2100, 1, 1, tzinfo=UTC).isoformat())
     assert source.asked == ["AAPL", "NONE", "AAPL"]
+
+
+async def test_a_source_that_another_made_up_for_is_counted_all_the_same(
+    db: AsyncSession, queue: tuple[App, WorkerTools], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody would notice that Yahoo has been away for a week."""
+    limited = RateLimitedError("AAPL", "yahoo", "not now")
+    sources = [ScriptedSource("yahoo", errors={"AAPL": limited}), ScriptedSource("files", bars={"AAPL": 300})]
+    monkeypatch.setattr(collecting, "open_sources", lambda _settings: OrderedSources(sources))
+    counted = source_errors_total.labels("rate_limited")
+    before = counted._value.get()
+
+    await tasks.collect(_context(*queue), "AAPL", LONG_AGO)
+
+    assert await stored(db) == 1
+    assert counted._value.get() == before + 1
 
 
 async def test_a_stalled_job_gives_way_to_one_that_waits_already(

@@ -1,5 +1,6 @@
 """A run from source to data version: incremental, in one merge, and one bad ticker does not stop the rest."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from data_pipeline.sources.base import (
     NoDataError,
     PriceBasis,
     RateLimitedError,
+    SourceNetworkError,
     UnknownTickerError,
 )
 from data_pipeline.storage.feature_store import FeatureStore
@@ -162,6 +164,28 @@ def test_a_fall_back_that_is_behind_does_not_take_live_bars_away(store: FeatureS
     assert (result.outcome, result.source) == (Outcome.UNCHANGED, "yahoo")
     assert result.note == f"kept the bars of yahoo to {DAYS[49]}: files has no newer ones"
     assert len(store.read_bar_arrays("AAA")) == 50
+
+
+def test_a_fall_back_is_told_with_its_reason(store: FeatureStore) -> None:
+    away = SourceNetworkError("AAA", "yahoo", "no route")
+    fetched = replace(make_fetched(make_bars(DAYS[:50]), source="files", live=False), passed_over=(away,))
+
+    told = [run(store, fetched, **asked)[0].results[0] for asked in ({}, {}, {"force": True})]
+
+    assert [result.outcome for result in told] == [Outcome.ADDED, Outcome.UNCHANGED, Outcome.UNCHANGED]
+    assert {result.note for result in told} == {"fall-back: yahoo failed: no route"}
+    assert {result.passed_over for result in told} == {(away,)}
+
+
+def test_a_fall_back_that_is_behind_is_told_with_its_reason_too(store: FeatureStore) -> None:
+    run(store, make_fetched(make_bars(DAYS[:50]), source="yahoo"))
+    away = SourceNetworkError("AAA", "yahoo", "no route")
+    behind = make_fetched(make_bars(DAYS[:45]), source="files", live=False)
+
+    summary, _ = run(store, replace(behind, passed_over=(away,)))
+
+    kept = f"kept the bars of yahoo to {DAYS[49]}: files has no newer ones"
+    assert summary.results[0].note == f"fall-back: yahoo failed: no route; {kept}"
 
 
 def test_force_takes_the_fall_back_all_the_same(store: FeatureStore) -> None:

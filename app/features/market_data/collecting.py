@@ -12,7 +12,7 @@ from data_pipeline.processing.calendars import last_final_day
 from data_pipeline.publishing import build_serving_window, build_serving_windows
 from data_pipeline.run_pipeline import collect
 from data_pipeline.serving_window import ServingWindow
-from data_pipeline.sources.base import BeforeListingError
+from data_pipeline.sources.base import BeforeListingError, PriceSourceError
 from data_pipeline.storage.feature_store import FeatureStore
 
 STORE = "the stored bars"  # told as the source of what they do not have
@@ -20,11 +20,12 @@ STORE = "the stored bars"  # told as the source of what they do not have
 
 @dataclass(frozen=True)
 class Collected:
-    """What came of some tickers: windows to publish, quality reports by ticker, errors by ticker."""
+    """What came of some tickers: windows to publish, quality reports and errors by ticker, what sources failed with."""
 
     windows: list[ServingWindow]
     reports: Mapping[str, Mapping[str, Any]]
     errors: Mapping[str, ClosecastError]
+    source_errors: Sequence[PriceSourceError]  # those that another source made up for included
 
 
 def collect_tickers(settings: Settings, tickers: Sequence[str]) -> Collected:
@@ -33,11 +34,13 @@ def collect_tickers(settings: Settings, tickers: Sequence[str]) -> Collected:
     summary = collect(store, open_sources(settings), tickers, final_after=settings.final_after)
     errors = {result.ticker: result.error for result in summary.results if result.error is not None}
     reports = {result.ticker: result.quality.to_dict() for result in summary.results if result.quality is not None}
+    source_errors = [error for error in errors.values() if isinstance(error, PriceSourceError)]
+    source_errors += [error for result in summary.results for error in result.passed_over]
     sound = [ticker for ticker in tickers if ticker not in errors]
     if not sound or summary.data_version is None:
-        return Collected([], reports, errors)
+        return Collected([], reports, errors, source_errors)
     windows = build_serving_windows(store, sound, data_version=summary.data_version, final_after=settings.final_after)
-    return Collected(list(windows), reports, errors)
+    return Collected(list(windows), reports, errors, source_errors)
 
 
 def build_window(settings: Settings, ticker: str, as_of: date) -> ServingWindow:

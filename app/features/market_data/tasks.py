@@ -81,9 +81,9 @@ async def _collect(tools: WorkerTools, tickers: list[str], asked_at: str) -> Non
     if not open_tickers:
         return
     collected = await asyncio.to_thread(collect_tickers, tools.settings, open_tickers)
+    for error in collected.source_errors:
+        count_source_error(error)
     async with tools.sessions() as db:
         await service.publish_windows(db, collected.windows, collected.reports)
         for ticker, error in collected.errors.items():
-            if isinstance(error, PriceSourceError):
-                count_source_error(error)
             await failures.remember(db, ticker, error)

@@ -1,5 +1,6 @@
 """The ordered list of sources: who is asked next, and which error is told in the end."""
 
+import logging
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -46,6 +47,25 @@ def test_the_first_source_that_has_them_answers_and_is_named() -> None:
 
     assert fetched.source == "second"
     assert first.asked == second.asked == [("AAPL", start, end)]
+
+
+def test_what_was_passed_over_is_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Yahoo being away is a warning; that a source does not hold a ticker is its way of life."""
+    unknown, away = UnknownTickerError("AAPL", "files", "not held"), SourceNetworkError("AAPL", "yahoo", "no route")
+    sources = [Source("files", error=unknown), Source("yahoo", error=away), Source("sample", ["AAPL"])]
+
+    with caplog.at_level(logging.INFO):
+        fetched = OrderedSources(sources).fetch_bars("AAPL", None, None)
+
+    assert fetched.passed_over == (unknown, away)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("INFO", "fall-back to sample: AAPL from files: not held"),
+        ("WARNING", "fall-back to sample: AAPL from yahoo: no route"),
+    ]
+
+
+def test_where_the_first_answers_nothing_was_passed_over() -> None:
+    assert OrderedSources([Source("first", ["AAPL"])]).fetch_bars("AAPL", None, None).passed_over == ()
 
 
 def test_later_sources_are_not_asked_in_vain() -> None:
