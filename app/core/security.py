@@ -256,5 +256,4 @@ async def admit(
 
 CurrentUser = Annotated[Principal, Security(admit)]
 PredictUser = Annotated[Principal, Security(admit, scopes=[Scope.PREDICT])]
-TrainUser = Annotated[Principal, Security(admit, scopes=[Scope.TRAIN])]
 AdminUser = Annotated[Principal, Security(admit, scopes=[Scope.ADMIN])]

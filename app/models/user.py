@@ -40,8 +40,3 @@ class User(Base):
         Index("uq_users_email_lower", func.lower(email), unique=True),
         Index("ix_users_created_at_id", "created_at", "id"),  # the order in which they are listed
     )
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether this account may administer others."""
-        return Scope.ADMIN in self.scopes
