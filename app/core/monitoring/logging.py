@@ -33,6 +33,8 @@ def _without_secrets(name: str, value: Any) -> Any:
         return SECRET_TEXT.sub(HIDDEN, value)
     if isinstance(value, Mapping):
         return {key: _without_secrets(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_without_secrets(name, inner) for inner in value]
     return value
 
 

@@ -84,6 +84,8 @@ def test_a_traceback_shows_no_local_variables_and_no_secret(capsys: pytest.Captu
         {"Authorization": "Bearer canary"},
         {"headers": {"cookie": "canary"}},
         {"settings": {"inner": {"jwt_secret": "canary"}}},
+        {"errors": [{"input": {"password": "canary"}}]},
+        {"headers": (("x", "Bearer canary"), {"cookie": "canary"})},
         {"detail": "Authorization: Bearer canary"},
         {"url": "https://user:canary@example.org/x"},
     ],
