@@ -78,13 +78,15 @@ class ChampionHolder:
 
         Raises
         ------
-        NoChampionError : nothing could be loaded yet.
+        NoChampionError : nothing could be loaded yet, or the champion is too old and the reference is refused.
         """
         if self._champion is None:
             raise NoChampionError
-        if self._reference is not None and self._is_too_old(self._champion, now):
-            return self._reference
-        return self._champion
+        if not self._is_too_old(self._champion, now):
+            return self._champion
+        if self._reference is None:
+            raise NoChampionError("the champion is past its hard age and the reference cannot be loaded")
+        return self._reference
 
     def is_flagged(self, champion: Champion, now: datetime) -> bool:
         """Whether a bundle is older than one should be."""

@@ -36,6 +36,6 @@ class PromotionReasonMissingError(ClosecastError):
 class NoChampionError(ClosecastError):
     """No bundle is being served: the installation was not prepared, or its bundles are refused; see the log."""
 
-    def __init__(self) -> None:
-        super().__init__("no bundle could be loaded yet, repeat shortly")
+    def __init__(self, detail: str = "no bundle could be loaded yet, repeat shortly") -> None:
+        super().__init__(detail)
         self.retry_after_seconds = 5.0

@@ -130,6 +130,17 @@ async def test_an_old_network_is_flagged_and_past_the_hard_limit_the_reference_s
     assert (served.bundle.manifest.kind is BundleKind.REFERENCE and served is not network) is stands_in
 
 
+async def test_past_the_hard_limit_without_a_reference_nothing_is_served(holder: ChampionHolder) -> None:
+    """A bundle too old to be believed does not answer in silence."""
+    reference = holder.serving(NOW)
+    manifest = reference.bundle.manifest.model_copy(update={"created_at": NOW - timedelta(days=366)})
+    holder._champion = AgedChampion(replace(reference.bundle, manifest=manifest), reference.forecaster, "gate", NOW)
+    holder._reference = None
+
+    with pytest.raises(NoChampionError, match="past its hard age and the reference cannot be loaded"):
+        holder.serving(NOW)
+
+
 async def test_the_reference_does_not_age(holder: ChampionHolder) -> None:
     """It has no training that could grow old."""
     much_later = NOW + timedelta(days=4_000)
