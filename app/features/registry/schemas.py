@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+IN_CURRENCY = "In listing currency, all tickers mixed: dear shares and small currencies weigh most."
+IN_LOG_RETURNS = "In log returns: every ticker weighs the same."
+
 
 class Part(BaseModel):
     """A part of an answer, read from a row or given."""
@@ -52,12 +55,16 @@ class ServedParams(Part):
 class ServedMetrics(Part):
     """The served bundle's errors one trading day ahead, over all tickers; null: not measured."""
 
-    mae: float | None
-    rmse: float | None
+    mae: float | None = Field(description=IN_CURRENCY)
+    rmse: float | None = Field(description=IN_CURRENCY)
     mape: float | None
-    naive_mae: float | None
-    naive_rmse: float | None
+    mae_log_return: float | None = Field(description=IN_LOG_RETURNS)
+    rmse_log_return: float | None = Field(description=IN_LOG_RETURNS)
+    naive_mae: float | None = Field(description=IN_CURRENCY)
+    naive_rmse: float | None = Field(description=IN_CURRENCY)
     naive_mape: float | None
+    naive_mae_log_return: float | None = Field(description=IN_LOG_RETURNS)
+    naive_rmse_log_return: float | None = Field(description=IN_LOG_RETURNS)
 
 
 class ModelInfo(Part):

@@ -1,5 +1,6 @@
 """Who is champion, from when, by whose decision."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -100,6 +101,27 @@ async def test_model_info_names_what_answers(client: httpx.AsyncClient, register
         "mape": None,
     }
     assert len(info["version"]) == 64
+
+
+async def test_model_info_tells_errors_in_log_returns_beside_those_in_currency(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Errors in currency mix all tickers, and the schema says so."""
+    errors = {"mae": 1.5, "rmse": 2.5, "mae_log_return": 0.01, "rmse_log_return": 0.02}
+    naive = {f"naive_{name}": 2 * value for name, value in errors.items()}
+    scores = [{"ticker": "all", "horizon": 1, **errors, **naive}]
+    scored = await service.register_bundle(db, write_bundle_with(settings.bundles, scores=scores))
+    await service.promote(db, scored, force=True, reason="demo", by="ada")
+    async with asyncio.timeout(5):
+        info = (await client.get("/model/info", headers=registered_user.headers)).json()
+        while info["version"] != scored:
+            info = (await client.get("/model/info", headers=registered_user.headers)).json()
+
+    assert info["metrics"] == {**errors, **naive, "mape": None, "naive_mape": None}
+    schema = (await client.get("/openapi.json")).json()["components"]["schemas"]["ServedMetrics"]["properties"]
+    assert {name for name, field in schema.items() if "listing currency" in field.get("description", "")} == {
+        *("mae", "rmse", "naive_mae", "naive_rmse")
+    }
 
 
 def test_hidden_size_is_that_of_the_first_layer_that_has_units() -> None:
