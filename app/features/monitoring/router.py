@@ -57,7 +57,7 @@ async def livez() -> Alive:
 
 @router.get("/readyz", responses=problem_responses(NotReadyError))
 async def readyz(request: Request) -> Ready:
-    """Forecasts can be answered: the database is there, its tables are the right ones, a champion is loaded."""
+    """Forecasts can be answered: database and its tables, a champion, and who logs the answers."""
     return Ready(checks=await _readiness(request))
 
 
@@ -101,7 +101,9 @@ async def prometheus(request: Request) -> Response:
 
 async def _readiness(request: Request) -> dict[str, str]:
     state = request.app.state
-    return await check_readiness(state.session_factory, state.champions, wanted_revision=state.wanted_revision)
+    return await check_readiness(
+        state.session_factory, state.champions, state.prediction_log, wanted_revision=state.wanted_revision
+    )
 
 
 def _tell_champion_age(request: Request) -> None:

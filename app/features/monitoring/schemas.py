@@ -37,7 +37,10 @@ class Ready(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "champion": "ok"}}
+            "example": {
+                "status": "ready",
+                "checks": {"database": "ok", "migrations": "ok", "champion": "ok", "prediction_log": "ok"},
+            }
         }
     )
 

@@ -10,6 +10,7 @@ from app.core.problems import problem
 from app.core.security import now_utc
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
+from app.features.stock_prediction.log_writer import PredictionLogWriter
 from data_pipeline.errors import ClosecastError
 
 OK = "ok"
@@ -41,7 +42,11 @@ class UnknownProblemError(ClosecastError):
 
 
 async def check_readiness(
-    sessions: async_sessionmaker[AsyncSession], champions: ChampionHolder, *, wanted_revision: str
+    sessions: async_sessionmaker[AsyncSession],
+    champions: ChampionHolder,
+    log: PredictionLogWriter,
+    *,
+    wanted_revision: str,
 ) -> dict[str, str]:
     """Each thing that a forecast needs, all ``ok``.
 
@@ -51,6 +56,7 @@ async def check_readiness(
     """
     checks = await _check_database(sessions, wanted_revision)
     checks["champion"] = _check_champion(champions)
+    checks["prediction_log"] = OK if log.is_writing else "nobody writes it, this process must be started again"
     if any(state != OK for state in checks.values()):
         raise NotReadyError(checks)
     return checks

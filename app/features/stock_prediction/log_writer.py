@@ -96,9 +96,21 @@ class PredictionLogWriter:
         self._timeout_seconds = timeout_seconds
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether rows that come in now will be written."""
+        return self._task is not None and not self._task.done()
+
     def start(self) -> None:
         """Begin to write."""
         self._task = asyncio.create_task(self._write_for_ever(), name="prediction-log-writer")
+        self._task.add_done_callback(self._start_again)
+
+    def _start_again(self, ended: asyncio.Task[None]) -> None:
+        """What nobody foresaw ends one batch and not the log: each beginning needs a row, so this cannot spin."""
+        if not ended.cancelled():
+            logger.error("the prediction log's writer failed and starts again", exc_info=ended.exception())
+            self.start()
 
     async def stop(self) -> None:
         """Write what waits, then end."""
@@ -135,6 +147,7 @@ class PredictionLogWriter:
             try:
                 await self._write(batch)
             finally:
+                _settle(batch, InterruptedError())  # those who were told their fate keep it
                 for _ in batch:
                     self._queue.task_done()
 

@@ -27,13 +27,25 @@ async def test_a_program_gets_json_and_a_browser_a_page(client: httpx.AsyncClien
     assert "http" not in browser.text
 
 
-async def test_ready_means_database_migrations_and_champion(client: httpx.AsyncClient) -> None:
+async def test_ready_means_database_migrations_champion_and_log(client: httpx.AsyncClient) -> None:
     answer = await client.get("/readyz")
 
     assert (answer.status_code, answer.json()) == (
         200,
-        {"status": "ready", "checks": {"database": "ok", "migrations": "ok", "champion": "ok"}},
+        {
+            "status": "ready",
+            "checks": {"database": "ok", "migrations": "ok", "champion": "ok", "prediction_log": "ok"},
+        },
     )
+
+
+async def test_a_process_whose_log_nobody_writes_is_not_ready(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """It could answer nothing: what is not logged is not answered."""
+    await app.state.prediction_log.stop()
+
+    answer = await client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["detail"]) == (503, "not ready: prediction_log")
 
 
 async def test_health_names_version_and_time(client: httpx.AsyncClient) -> None:

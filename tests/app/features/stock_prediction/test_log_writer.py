@@ -144,6 +144,20 @@ async def test_without_a_database_no_append_returns(settings: Settings) -> None:
     assert {type(result) for result in results} == {DatabaseUnavailableError}
 
 
+async def test_what_nobody_foresaw_fails_its_row_at_once_and_not_the_log(
+    writer: PredictionLogWriter, db: AsyncSession
+) -> None:
+    """A value that is no JSON raises in the driver, past every error of the database."""
+    with pytest.raises(DatabaseUnavailableError):
+        async with asyncio.timeout(2):  # the writer's own patience is 5 s
+            await writer.append(entry(quantiles={"0.5": object()}))
+    later = entry()
+    await writer.append(later)
+
+    assert writer.is_writing
+    assert await logged(db) == {later.id}
+
+
 async def test_stopping_writes_what_waits(engine: AsyncEngine, db: AsyncSession) -> None:
     """A graceful end loses nothing."""
     writer = PredictionLogWriter(engine, queue_size=100, timeout_seconds=5.0)

@@ -1,13 +1,22 @@
 """Months of the log."""
 
+import asyncio
+import logging
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
+from app.features.stock_prediction import lifespan
 from app.features.stock_prediction.partitions import ensure_partitions, partition_of
+from app.main import create_app
 
+CUT_LISTENERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+)
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_log'::regclass ORDER BY 1"
 
 
@@ -46,3 +55,31 @@ async def test_missing_months_are_added_ahead(db: AsyncSession) -> None:
         "prediction_log_2032_02",
     ]
     assert await ensure_partitions(db, later) == []
+
+
+async def test_a_start_without_the_database_says_what_was_left_undone(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the error's name alone: its text may hold the address."""
+    away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
+    app = create_app(away)
+
+    with caplog.at_level(logging.WARNING, logger=lifespan.__name__):
+        async with app.router.lifespan_context(app):
+            pass
+
+    assert "the prediction log's partitions were not made: OperationalError" in caplog.messages
+
+
+@pytest.mark.usefixtures("app")
+async def test_a_database_that_comes_back_gets_its_months(db: AsyncSession) -> None:
+    """The process had started while it was away, or without the right to make them."""
+    name = partition_of(datetime.now(UTC), 3)[0]
+    await db.execute(text(f"DROP TABLE {name}"))
+    await db.execute(text(CUT_LISTENERS))
+    await db.commit()
+
+    async with asyncio.timeout(5):
+        while name not in (await db.scalars(text(PARTITIONS))).all():
+            await db.rollback()
+            await asyncio.sleep(0.05)
