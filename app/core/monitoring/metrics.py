@@ -20,8 +20,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator.metrics import default
 
-from app.core.problems import problem_of
-from data_pipeline.errors import ClosecastError
 from data_pipeline.sources.base import PriceSourceError
 
 DAY_SECONDS = 86_400
@@ -43,12 +41,9 @@ class ForecastOutcome(StrEnum):
     FAILED = "failed"  # on our side
 
 
-OUTCOME_OF_STATUS = {
-    HTTPStatus.NOT_FOUND: ForecastOutcome.UNKNOWN,
-    HTTPStatus.UNPROCESSABLE_ENTITY: ForecastOutcome.REFUSED,
-    HTTPStatus.TOO_MANY_REQUESTS: ForecastOutcome.REFUSED,
-    HTTPStatus.SERVICE_UNAVAILABLE: ForecastOutcome.UNAVAILABLE,
-}
+FORECAST_ROUTES = frozenset({"/predict", "/predict/{ticker:path}"})
+# Who may not ask has asked for nothing: a flood of strangers must not thin out the share of failures.
+NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 forecasts_total = Counter("closecast_forecasts_total", "Forecasts asked for, by how that ended.", ["outcome"])
 inference_seconds = Histogram(
@@ -87,9 +82,19 @@ def instrument(app: FastAPI) -> None:
     instrumentator.instrument(app)
 
 
-def outcome_of(error: ClosecastError) -> ForecastOutcome:
-    """The outcome that an error is counted as."""
-    return OUTCOME_OF_STATUS.get(problem_of(error).status, ForecastOutcome.FAILED)
+def count_unanswered(route: str, status: int) -> None:
+    """Count a forecast that was asked for and not answered, whoever found out why; answered ones count themselves."""
+    if route in FORECAST_ROUTES and status >= HTTPStatus.BAD_REQUEST and status not in NOT_ADMITTED:
+        forecasts_total.labels(outcome_of(status)).inc()
+
+
+def outcome_of(status: int) -> ForecastOutcome:
+    """What an error's status is counted as."""
+    if status == HTTPStatus.NOT_FOUND:
+        return ForecastOutcome.UNKNOWN
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return ForecastOutcome.UNAVAILABLE
+    return ForecastOutcome.FAILED if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ForecastOutcome.REFUSED
 
 
 def count_source_error(error: PriceSourceError) -> None:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from app.core.monitoring.metrics import count_unanswered
 from app.core.monitoring.tracing import Trace, accept_request_id
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
 
@@ -64,6 +65,8 @@ class RequestMiddleware:
                 raise  # the answer has begun: the server cuts the connection, so that it is not taken for whole
             await problem_response(Request(scope), INTERNAL.document(INTERNAL.example))(scope, receive, answer)
         finally:
+            if answer.status is not None:
+                count_unanswered(route_template(scope), answer.status)
             if self.log_requests:
                 latency_ms = round((perf_counter() - started) * 1000, 3)
                 log.info("request", **describe(scope), status=answer.status, latency_ms=latency_ms)

@@ -19,7 +19,6 @@ from app.features.stock_prediction.predictor import LIVE
 from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
 from app.models.forecast import Forecast
 from app.schemas.page import Page
-from data_pipeline.errors import ClosecastError
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,6 @@ class ForecastDesk:
         ------
         What ``WindowDesk.find``, ``ChampionHolder.serving``, ``Freezer.frozen`` and ``PredictionLogWriter.append`` do.
         """
-        try:
-            answer = await self._answer(db, question)
-        except ClosecastError as error:
-            metrics.forecasts_total.labels(metrics.outcome_of(error)).inc()
-            raise
-        return answer
-
-    async def _answer(self, db: AsyncSession, question: Question) -> ForecastRead:
         started = perf_counter()
         window = await self._windows.find(db, question.ticker, question.as_of, question.user_id)
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own

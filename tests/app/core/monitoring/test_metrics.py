@@ -8,13 +8,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from prometheus_client import REGISTRY
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.monitoring import metrics
 from app.core.monitoring.metrics import ForecastOutcome, count_source_error, outcome_of
-from app.features.registry.errors import BundleNotFoundError
-from data_pipeline.errors import ConfigurationError, InsufficientHistoryError
-from data_pipeline.sources.base import RateLimitedError, UnknownTickerError
+from data_pipeline.sources.base import RateLimitedError
+from tests.app.accounts import Account
 
 
 async def scrape(client: httpx.AsyncClient) -> str:
@@ -90,18 +92,73 @@ def test_a_source_error_is_counted_by_its_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"),
+    ("status", "outcome"),
     [
-        (UnknownTickerError("ZZZ", "yfinance", "no such symbol"), ForecastOutcome.UNKNOWN),
-        (InsufficientHistoryError(needed=2, found=1), ForecastOutcome.REFUSED),
-        (RateLimitedError("A", "yfinance", "x"), ForecastOutcome.UNAVAILABLE),
-        (ConfigurationError("x"), ForecastOutcome.FAILED),
-        (BundleNotFoundError("x"), ForecastOutcome.UNKNOWN),
+        (404, ForecastOutcome.UNKNOWN),
+        (422, ForecastOutcome.REFUSED),
+        (429, ForecastOutcome.REFUSED),
+        (413, ForecastOutcome.REFUSED),
+        (503, ForecastOutcome.UNAVAILABLE),
+        (500, ForecastOutcome.FAILED),
     ],
-    ids=lambda value: type(value).__name__,
 )
-def test_an_error_is_counted_as_what_it_means_to_the_caller(error: Exception, outcome: ForecastOutcome) -> None:
-    assert outcome_of(error) == outcome  # type: ignore[arg-type]  # all of them are project errors
+def test_an_error_is_counted_as_what_it_means_to_the_caller(status: int, outcome: ForecastOutcome) -> None:
+    assert outcome_of(status) == outcome
+
+
+def outcomes() -> dict[str, float]:
+    """How many forecasts ended in which way."""
+    return {outcome: sample("closecast_forecasts_total", {"outcome": outcome}) for outcome in ForecastOutcome}
+
+
+def counted(before: dict[str, float]) -> dict[str, float]:
+    """What came since."""
+    return {outcome: value - before[outcome] for outcome, value in outcomes().items() if value > before[outcome]}
+
+
+async def test_a_database_that_is_away_counts_as_unavailable_though_nobody_was_admitted(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    """The first question to the database is who asks."""
+    before = outcomes()
+    await db.execute(text("SET lock_timeout = '5s'"))
+    await db.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))  # until the statement's deadline
+
+    answers = [
+        await client.get("/predict/AAPL", headers=registered_user.headers),
+        await client.post("/api/v1/predict/", json={"ticker": "AAPL"}, headers=registered_user.headers),
+    ]
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert counted(before) == {ForecastOutcome.UNAVAILABLE: 2}
+
+
+async def test_what_nobody_foresaw_counts_as_failed(
+    app: FastAPI, client: httpx.AsyncClient, registered_user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app.state.forecast_desk, "answer", fail)
+    before = outcomes()
+
+    answer = await client.get("/predict/AAPL", headers=registered_user.headers)
+
+    assert answer.status_code == 500
+    assert counted(before) == {ForecastOutcome.FAILED: 1}
+
+
+async def test_strangers_and_other_routes_count_as_no_forecast(
+    client: httpx.AsyncClient, registered_user: Account
+) -> None:
+    """And one that is refused before any code of ours looks at it is counted once."""
+    before = outcomes()
+
+    await client.get("/predict/AAPL")
+    await client.get("/bars/NONE", headers=registered_user.headers)
+    await client.get("/predict/AAPL?days_ahead=0", headers=registered_user.headers)
+
+    assert counted(before) == {ForecastOutcome.REFUSED: 1}
 
 
 COUNT_ONE = """
