@@ -1,6 +1,5 @@
 """Forecasts over HTTP."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -15,9 +14,8 @@ from app.features.stock_prediction import service
 from app.features.stock_prediction.errors import ForecastNotFoundError, ModelPathRefusedError
 from app.features.stock_prediction.log_writer import LogQueueFullError
 from app.features.stock_prediction.schemas import (
-    DEFAULT_DAYS_AHEAD,
-    DaysAhead,
     ForecastRead,
+    ForecastWish,
     PredictionRead,
     PredictRequest,
     StoredForecastRead,
@@ -68,14 +66,13 @@ async def predict(
     desk: Desk,
     user: PredictUser,
     ticker: Annotated[str, Path(description="As Yahoo spells it.", examples=["AAPL"])],
-    days_ahead: Annotated[DaysAhead, Query(description="Trading days shown.")] = DEFAULT_DAYS_AHEAD,
-    as_of: Annotated[date | None, Query(description="Forecast as if made after this day's close.")] = None,
+    wish: Annotated[ForecastWish, Query()],
 ) -> ForecastRead:
     """Forecast one ticker's coming closes, keep the forecast for good, and answer it."""
     question = Question(
         ticker=parse_ticker(ticker),
-        days_ahead=days_ahead,
-        as_of=as_of,
+        days_ahead=wish.steps,
+        as_of=wish.as_of,
         user_id=user.user_id,
         route="GET /predict/{ticker}",
         request_id=getattr(request.state, "request_id", None),
@@ -90,7 +87,7 @@ async def predict_from_body(
     """The same, asked with a body."""
     question = Question(
         ticker=body.ticker,
-        days_ahead=body.days_ahead,
+        days_ahead=body.steps,
         as_of=body.as_of,
         user_id=user.user_id,
         route="POST /predict",

@@ -1,10 +1,10 @@
 """What comes in about forecasts, and what goes out."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.features.stock_prediction.errors import ModelPathRefusedError
 from data_pipeline.ticker import parse_ticker
@@ -19,18 +19,44 @@ DEFAULT_DAYS_AHEAD = 5
 DaysAhead = Annotated[int, Field(ge=1, le=30)]
 
 
-class PredictRequest(BaseModel):
+def no_later_than_today(day: date) -> date:
+    """``day``, unless its close cannot be known anywhere yet."""
+    if day > datetime.now(UTC).date():
+        raise ValueError("as_of must not be after today (UTC)")
+    return day
+
+
+class ForecastWish(BaseModel):
+    """What of a forecast is wanted; ``horizon`` is another name of ``days_ahead``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days_ahead: DaysAhead = Field(default=DEFAULT_DAYS_AHEAD, description="Trading days shown.")
+    horizon: DaysAhead | None = Field(default=None, description="The same as days_ahead.")
+    as_of: Annotated[date, AfterValidator(no_later_than_today)] | None = Field(
+        default=None, description="Forecast as if made after this day's close; not after today (UTC)."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.horizon is not None and "days_ahead" in self.model_fields_set and self.days_ahead != self.horizon:
+            raise ValueError("days_ahead and horizon are two names of one thing: give one of them, or the same twice")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Trading days shown, under whichever name they were asked for."""
+        return self.days_ahead if self.horizon is None else self.horizon
+
+
+class PredictRequest(ForecastWish):
     """The same question as ``GET /predict/{ticker}``."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"}]}
+        json_schema_extra={"examples": [{"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"}]}
     )
 
     ticker: Annotated[str, AfterValidator(parse_ticker)]
-    days_ahead: DaysAhead = Field(
-        default=DEFAULT_DAYS_AHEAD, validation_alias=AliasChoices("days_ahead", "horizon"), description="Steps shown."
-    )
-    as_of: date | None = Field(default=None, description="Forecast as if made after this day's close.")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,7 @@
 """Asking for forecasts over HTTP, all the way to the rows."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from math import exp
 
 import httpx
@@ -171,6 +171,61 @@ BAD_BODIES: list[tuple[dict[str, object], str]] = [
     ({"ticker": "../x"}, "malformed-ticker"),
     ({"ticker": "AAPL", "as_of": "yesterday"}, "invalid-request"),
 ]
+
+
+NOT_AS_DOCUMENTED: list[tuple[dict[str, str], list[str], str]] = [
+    ({"days_ahead": "5", "horizon": "6"}, [], "days_ahead and horizon are two names of one thing"),
+    ({"horizon": "31"}, ["horizon"], "less than or equal to 30"),
+    ({"dayz_ahead": "5"}, ["dayz_ahead"], "Extra inputs are not permitted"),
+    ({"as_of": str(datetime.now(UTC).date() + timedelta(days=2))}, ["as_of"], "must not be after today"),
+]
+
+
+@pytest.mark.parametrize(("wish", "place", "message"), NOT_AS_DOCUMENTED)
+async def test_a_wish_that_cannot_be_met_is_refused_by_name_on_both_routes(
+    client: httpx.AsyncClient,
+    registered_user: Account,
+    db: AsyncSession,
+    wish: dict[str, str],
+    place: list[str],
+    message: str,
+) -> None:
+    """Nothing is quietly left out of a question."""
+    await publish_windows(db, [make_window("AAPL")])
+    headers = registered_user.headers
+
+    by_query = await client.get("/predict/AAPL", params=wish, headers=headers)
+    by_body = await client.post("/predict", json={"ticker": "AAPL", **wish}, headers=headers)
+
+    for answer, where in ((by_query, "query"), (by_body, "body")):
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+        [error] = answer.json()["errors"]
+        assert error["location"] == [where, *place]
+        assert message in error["message"]
+
+
+@pytest.mark.parametrize("wish", [{"horizon": 7}, {"days_ahead": 7}, {"days_ahead": 7, "horizon": 7}], ids=str)
+async def test_horizon_is_another_name_of_days_ahead(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, wish: dict[str, int]
+) -> None:
+    """On both routes."""
+    await publish_windows(db, [make_window("AAPL")])
+    headers = registered_user.headers
+
+    by_query = await client.get("/predict/AAPL", params=wish, headers=headers)
+    by_body = await client.post("/predict", json={"ticker": "AAPL", **wish}, headers=headers)
+
+    assert [len(answer.json()["steps"]) for answer in (by_query, by_body)] == [7, 7]
+
+
+async def test_today_is_a_day_to_ask_as_of(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    """By the clock of UTC."""
+    await publish_windows(db, [make_window("AAPL")])
+    today = datetime.now(UTC).date().isoformat()
+
+    assert (await client.get(f"/predict/AAPL?as_of={today}", headers=registered_user.headers)).status_code == 200
 
 
 async def test_a_body_that_does_not_fit_is_refused_by_name(
