@@ -30,15 +30,16 @@ def exit_code(error: Exception) -> ExitCode | None:
 
     from app.core.database import DatabaseUnavailableError
     from app.core.security import StartRefusedError
+    from app.features.registry.errors import GateEvidenceMissingError
     from app.supervisor.errors import ServiceError
     from data_pipeline.errors import ClosecastError, ConfigurationError
     from data_pipeline.sources.base import PriceSourceError
-    from ml_lifecycle.export.errors import BundleRefusedError
+    from ml_lifecycle.export.errors import BundleRefusedError, ExportError
 
     codes: list[tuple[tuple[type[Exception], ...], ExitCode]] = [
         ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
-        ((BundleRefusedError,), ExitCode.MODEL),
+        ((BundleRefusedError, ExportError, GateEvidenceMissingError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),

@@ -24,9 +24,10 @@ covers, width: the 80 % interval. The naive says "tomorrow closes where today di
 def show(table: EvaluationTable, *, by_ticker: bool) -> None:
     """Print the tables over all tickers and, where asked, those of each."""
     tickers = list(dict.fromkeys(row.ticker for row in table.rows))
+    seen = " (in_sample: true, the bundle has seen these days)" if table.in_sample else ""
     for ticker in tickers if by_ticker else tickers[:1]:
         rows = [row for row in table.rows if row.ticker == ticker]
-        out.print(_figures("all tickers" if ticker == "all" else ticker, rows))
+        out.print(_figures(f"{'all tickers' if ticker == 'all' else ticker}{seen}", rows))
         out.print(_skill(rows))
     out.print(LEGEND)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from data_pipeline.processing.bar_arrays import BarArrays
-    from ml_lifecycle.evaluation.evaluate import EvaluationTable
+    from ml_lifecycle.evaluation.evaluate import CutoffRange, EvaluationTable
     from ml_lifecycle.export.bundle import Bundle
 
 REFERENCE_DAYS = 250  # the reference was trained on nothing, so any day is a test day: the newest year
@@ -26,6 +26,9 @@ def evaluate(
         typer.Option(formats=["%Y-%m-%d"], help="Cutoffs after this day [the end of the bundle's calibration]."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Cutoffs until this day.")] = None,
+    in_sample: Annotated[
+        bool, typer.Option("--in-sample", help="Allow cutoffs that the bundle has seen; no labels then.")
+    ] = False,
     every: Annotated[int, typer.Option(min=1, help="Every so many trading days.")] = 1,
     data_version: Annotated[int | None, typer.Option(help="Version of the bars; none: the newest.")] = None,
     by_ticker: Annotated[bool, typer.Option("--by-ticker", help="A table for each ticker, too.")] = False,
@@ -41,29 +44,30 @@ def evaluate(
     from cli.settings import read_settings
     from data_pipeline.storage.feature_store import FeatureStore
     from data_pipeline.ticker import parse_ticker
+    from ml_lifecycle.evaluation.evaluate import CutoffRange
     from ml_lifecycle.export.bundle import load_bundle
 
     settings = read_settings()
     loaded = load_bundle(find_bundle(settings, bundle))
+    first, last = (day.date() if day is not None else None for day in (after, until))
+    end = loaded.manifest.calibration_end
+    between = CutoffRange.of(end, after=first, until=last, allow_in_sample=in_sample)
     names = [parse_ticker(name) for name in (tickers or "").split(",") if name]
     store = FeatureStore(settings.bars_uri, settings.store_options)
     bars = store.read_many_bar_arrays(names or None, store.version(data_version).version)
-    table = _evaluate(loaded, bars, _days(loaded, bars, (after, until), every))
+    table = _evaluate(loaded, bars, _days(bars, between, every))
+    table = table.as_in_sample() if between.in_sample else table
     if as_json:
         print_json({"bundle": loaded.bundle_id, **table.to_dict()})
     else:
         show(table, by_ticker=by_ticker)
 
 
-def _days(
-    bundle: Bundle, bars: Mapping[str, BarArrays], between: tuple[datetime | None, datetime | None], every: int
-) -> list[date]:
+def _days(bars: Mapping[str, BarArrays], between: CutoffRange, every: int) -> list[date]:
     from ml_lifecycle.evaluation.evaluate import cutoff_days
 
-    after, until = (day.date() if day is not None else None for day in between)
-    start = after or bundle.manifest.calibration_end
-    days = cutoff_days(bars, after=start, until=until, every=every)
-    return days if start is not None else days[-max(1, REFERENCE_DAYS // every) :]
+    days = cutoff_days(bars, after=between.after, until=between.until, every=every)
+    return days if between.after is not None else days[-max(1, REFERENCE_DAYS // every) :]
 
 
 def _evaluate(bundle: Bundle, bars: Mapping[str, BarArrays], days: list[date]) -> EvaluationTable:

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from itertools import islice, repeat
 from pathlib import Path
@@ -21,7 +21,7 @@ from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
-from ml_lifecycle.evaluation.significance import Skill, skill_label
+from ml_lifecycle.evaluation.significance import Label, Skill, skill_label
 from ml_lifecycle.export.manifest import HORIZONS
 
 ALL_TICKERS = "all"
@@ -32,6 +32,16 @@ DATA_ERROR = 3  # exit code, as the command line has it
 
 class NothingToEvaluateError(ClosecastError):
     """No ticker has enough bars before a cutoff and an outcome after it: widen the dates, or collect more bars."""
+
+
+class InSampleError(ClosecastError):
+    """The bundle was made from the days asked for: begin after its calibration, or ask for them with --in-sample."""
+
+    def __init__(self, calibration_end: date) -> None:
+        super().__init__(
+            f"the bundle has seen the days to {calibration_end}: ask for later cutoffs, or give --in-sample"
+        )
+        self.calibration_end = calibration_end
 
 
 @dataclass(frozen=True)
@@ -135,10 +145,14 @@ class Scores:
 
 @dataclass(frozen=True)
 class EvaluationTable:
-    """All figures of one evaluation: rows for all tickers together first, then for each, horizons ascending."""
+    """All figures of one evaluation: rows for all tickers together first, then for each, horizons ascending.
+
+    ``in_sample``: the forecaster was made from some of these days, so no row has a label of skill.
+    """
 
     rows: tuple[Scores, ...]
     forecasts: ForecastRows
+    in_sample: bool = False
 
     @property
     def overall(self) -> tuple[Scores, ...]:
@@ -147,7 +161,37 @@ class EvaluationTable:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; without the single forecasts."""
-        return {"levels": list(self.forecasts.levels), "rows": [row.to_dict() for row in self.rows]}
+        rows = [row.to_dict() for row in self.rows]
+        return {"in_sample": self.in_sample, "levels": list(self.forecasts.levels), "rows": rows}
+
+    def as_in_sample(self) -> "EvaluationTable":
+        """The same figures, without what they would say about days not seen."""
+        return EvaluationTable(tuple(map(_unlabelled, self.rows)), self.forecasts, in_sample=True)
+
+
+@dataclass(frozen=True)
+class CutoffRange:
+    """Cutoffs with ``after < day <= until`` (None: no bound); ``in_sample``: the bundle was made from some of them."""
+
+    after: date | None
+    until: date | None
+    in_sample: bool = False
+
+    @classmethod
+    def of(
+        cls, calibration_end: date | None, *, after: date | None, until: date | None, allow_in_sample: bool
+    ) -> "CutoffRange":
+        """What may be evaluated of a bundle; ``after`` None: what it has not seen, as its ``calibration_end`` says.
+
+        Raises
+        ------
+        InSampleError : the bundle has seen some of the days, and ``allow_in_sample`` is not given.
+        """
+        if calibration_end is None or after is None:  # the reference has seen nothing
+            return cls(after or calibration_end, until)
+        if after < calibration_end and not allow_in_sample:
+            raise InSampleError(calibration_end)
+        return cls(after, until, in_sample=after < calibration_end)
 
 
 def evaluate(
@@ -303,6 +347,10 @@ def _scores(ticker: str, horizon: int, rows: ForecastRows) -> Scores:
     )
 
 
+def _unlabelled(row: Scores) -> Scores:
+    return replace(row, skill=replace(row.skill, label=Label.NOT_YET_MEASURED, pinball_skill=None, interval=None))
+
+
 def _interval(rows: ForecastRows, level: float) -> IntervalScore:
     lower, upper = _ends_of(rows.levels, level)
     ends, naive_ends = (
@@ -333,6 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tickers", nargs="+", help="tickers to score on; all that are stored if left out")
     parser.add_argument("--from", dest="after", type=date.fromisoformat, help="first cutoff; the day after calibration")
     parser.add_argument("--to", dest="until", type=date.fromisoformat, help="last cutoff")
+    parser.add_argument("--in-sample", action="store_true", help="allow cutoffs that the bundle has seen; no labels")
     parser.add_argument("--every", type=int, default=1, help="trading days between cutoffs")
     told = parser.parse_args(arguments)
     try:
@@ -351,9 +400,13 @@ def _evaluate_stored(told: argparse.Namespace) -> EvaluationTable:
 
     bundle = load_bundle(Path(told.bundle))
     bars = FeatureStore(told.store).read_many_bar_arrays(told.tickers)
-    after = told.after - timedelta(days=1) if told.after else bundle.manifest.calibration_end
-    days = cutoff_days(bars, after=after, until=told.until, every=told.every)
-    return evaluate(BundleForecaster(bundle), bars, days, horizons=bundle.manifest.horizons)
+    after = told.after - timedelta(days=1) if told.after else None
+    between = CutoffRange.of(
+        bundle.manifest.calibration_end, after=after, until=told.until, allow_in_sample=told.in_sample
+    )
+    days = cutoff_days(bars, after=between.after, until=between.until, every=told.every)
+    table = evaluate(BundleForecaster(bundle), bars, days, horizons=bundle.manifest.horizons)
+    return table.as_in_sample() if between.in_sample else table
 
 
 if __name__ == "__main__":

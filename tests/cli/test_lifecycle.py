@@ -1,6 +1,7 @@
 """From stored bars to another champion, by commands alone: train, export, evaluate, promote, list."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,20 @@ def test_a_network_goes_from_bars_to_champion(closecast: Closecast, home: Path, 
     table = closecast("evaluate", bundle[:12], "--every", "20", "--tickers", "IBM", "--by-ticker")
     assert table.out.count("naive") >= 8
 
+    for_honesty = closecast("evaluate", bundle[:12], "--after", "2002-01-01", "--every", "20", "--json")
+    assert for_honesty.code == 3
+    assert re.fullmatch(
+        r"closecast: the bundle has seen the days to \d{4}-\d\d-\d\d: .* --in-sample\n", for_honesty.err
+    )
+    seen = closecast("evaluate", bundle[:12], "--after", "2002-01-01", "--every", "20", "--in-sample", "--json")
+    document = json.loads(seen.out)
+    assert document["in_sample"] is True
+    assert {row["skill"]["label"] for row in document["rows"]} == {"not_yet_measured"}
+    shown = closecast("evaluate", bundle[:12], "--after", "2002-01-01", "--every", "20", "--in-sample")
+    assert "in_sample: true" in shown.out
+
     refused = closecast("promote", bundle[:12])
-    assert refused.code != 0
+    assert refused.code == 5
     assert "no figures beside the champion's" in refused.err
     promoted = closecast("promote", bundle[:12], "--force", "--reason", "a test", "--json")
     assert promoted.code == 0, promoted.err

@@ -11,8 +11,10 @@ import pytest
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from ml_lifecycle.evaluation.evaluate import (
+    CutoffRange,
     EvaluationTable,
     ForecastRows,
+    InSampleError,
     NothingToEvaluateError,
     cutoff_days,
     evaluate,
@@ -167,6 +169,37 @@ def test_cutoffs_are_the_days_of_all_tickers_between_two_dates() -> None:
 
     assert days == [date(2010, 5, 28), date(2010, 5, 31), date(2010, 6, 1), date(2010, 6, 2)]
     assert cutoff_days(TWO_TICKERS, after=date(2010, 5, 27), until=date(2010, 6, 2), every=3) == [days[0], days[3]]
+
+
+@pytest.mark.parametrize(
+    ("after", "start", "in_sample"),
+    [
+        (None, date(2020, 6, 30), False),
+        (date(2020, 6, 30), date(2020, 6, 30), False),
+        (date(2021, 1, 4), date(2021, 1, 4), False),
+    ],
+)
+def test_days_after_the_calibration_are_evaluated(after: date | None, start: date, in_sample: bool) -> None:
+    asked = CutoffRange.of(date(2020, 6, 30), after=after, until=None, allow_in_sample=True)
+    assert asked == CutoffRange(start, None, in_sample=in_sample)
+
+
+def test_days_that_the_bundle_has_seen_are_refused() -> None:
+    """One day too early is enough: its outcome shaped the bundle."""
+    with pytest.raises(InSampleError, match="to 2020-06-30"):
+        CutoffRange.of(date(2020, 6, 30), after=date(2020, 6, 29), until=None, allow_in_sample=False)
+
+
+def test_figures_in_sample_say_so_and_carry_no_label() -> None:
+    table = evaluate(Flat(), TWO_TICKERS, cutoff_days(TWO_TICKERS), horizons=(1,))
+    assert table.overall[0].skill.label == "worse"
+
+    seen = table.as_in_sample()
+
+    skills = [(row.skill.label, row.skill.pinball_skill, row.skill.interval) for row in seen.rows]
+    assert skills == [("not_yet_measured", None, None)] * 3
+    assert (table.to_dict()["in_sample"], seen.to_dict()["in_sample"]) == (False, True)
+    assert seen.overall[0].mae == table.overall[0].mae
 
 
 def test_without_enough_bars_there_is_nothing_to_evaluate() -> None:
