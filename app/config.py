@@ -1,5 +1,6 @@
 """What differs between machines, in one place; the bundle describes the model."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,10 @@ KNOWN_DEFAULT_SECRETS = frozenset(
     }
 )
 
+PREFIX = "CLOSECAST_"
+# Read by others than `Settings`: docker-compose.yml, the tests, and the processes of one supervisor.
+OTHER_VARIABLES = frozenset({"CLOSECAST_PUBLISH", "CLOSECAST_SHARED", "CLOSECAST_LISTEN_FD", "CLOSECAST_LIFELINE_FD"})
+
 
 class Settings(BaseSettings):
     """What differs between machines. Read once, when the process starts.
@@ -33,7 +38,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CLOSECAST_",
+        env_prefix=PREFIX,
         env_file=".env",
         env_ignore_empty=True,  # a line without a value, as `.env.example` has them, is the default
         frozen=True,
@@ -102,3 +107,13 @@ class Settings(BaseSettings):
     def final_after(self) -> timedelta:
         """How long after the close a bar counts as final."""
         return timedelta(minutes=self.final_after_minutes)
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that look like a setting and are none, sorted: most likely misspelt.
+
+    >>> unknown_variables(["CLOSECAST_PORT", "CLOSECAST_PROT", "PATH"])
+    ['CLOSECAST_PROT']
+    """
+    known = OTHER_VARIABLES | {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    return sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known)

@@ -42,3 +42,18 @@ def require_database(settings: Settings) -> Settings:
             f"no database: start `closecast serve` (none runs in {settings.home}), or set CLOSECAST_DATABASE_URL"
         )
     return found
+
+
+def warn_of_unknown_settings(settings: Settings) -> None:
+    """Log the variables, of the environment and of `.env`, that look like a setting and are ignored; no value."""
+    import os
+
+    import structlog
+    from dotenv import dotenv_values
+
+    from app.config import unknown_variables
+    from app.core.monitoring.logging import configure_logging
+
+    if unknown := unknown_variables({*os.environ, *dotenv_values(".env")}):
+        configure_logging(settings.log_level)
+        structlog.get_logger(__name__).warning("no such settings, ignored", names=unknown)

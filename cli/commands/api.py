@@ -14,6 +14,8 @@ def api(
     Example: [bold]closecast api --host 0.0.0.0[/bold]
     """
     from app.supervisor.api_process import serve_api
-    from cli.settings import read_settings, require_database
+    from cli.settings import read_settings, require_database, warn_of_unknown_settings
 
-    serve_api(require_database(read_settings(host=host, port=port)))
+    settings = read_settings(host=host, port=port)
+    warn_of_unknown_settings(settings)
+    serve_api(require_database(settings))

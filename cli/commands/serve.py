@@ -19,11 +19,12 @@ def serve(
     from app.core.monitoring.logging import configure_logging
     from app.core.security import tokens_from
     from app.supervisor.supervisor import supervised
-    from cli.settings import read_settings
+    from cli.settings import read_settings, warn_of_unknown_settings
 
     settings = read_settings(host=host, port=port, workers=workers)
-    tokens_from(settings)  # refuses a missing or weak secret before anything is started
     configure_logging(settings.log_level)
+    warn_of_unknown_settings(settings)
+    tokens_from(settings)  # refuses a missing or weak secret before anything is started
     with supervised(settings) as supervisor:
         supervisor.start_database()
         supervisor.start_processes()

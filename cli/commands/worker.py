@@ -16,10 +16,11 @@ def worker(
     """
     from app.supervisor.worker_process import require_heartbeat, serve_jobs
     from cli.console import out
-    from cli.settings import read_settings, require_database
+    from cli.settings import read_settings, require_database, warn_of_unknown_settings
 
     settings = require_database(read_settings())
     if check:
         out.print(f"{require_heartbeat(settings)} alive")
     else:
+        warn_of_unknown_settings(settings)
         serve_jobs(settings)

@@ -1,12 +1,19 @@
 """What holds for every command: help with an example, quick starts, one line and one code for each error."""
 
+import json
 import subprocess
 import sys
+from datetime import date
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+from app.features.registry.errors import GateEvidenceMissingError
 from cli import main
+from cli.exit_codes import exit_code
+from ml_lifecycle.evaluation.evaluate import InSampleError
+from ml_lifecycle.export.errors import BundleRefusedError, ExportError
 from tests.cli.conftest import Closecast
 
 HEAVY = ["pandas", "polars", "tensorflow", "sqlalchemy", "fastapi", "onnxruntime", "yfinance", "deltalake", "numpy"]
@@ -69,6 +76,37 @@ def test_serve_refuses_to_start_without_a_secret(closecast: Closecast) -> None:
     assert refused.code == 2
     assert refused.err.startswith("closecast: CLOSECAST_JWT_SECRET is not set")
     assert refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["serve", "api"])
+def test_a_misspelt_setting_is_named_without_its_value(
+    closecast: Closecast, home: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Of the environment and of `.env`; both commands then refuse for want of a secret or a database."""
+    monkeypatch.setenv("CLOSECAST_PROT", "8001-in-vain")
+    monkeypatch.setenv("CLOSECAST_SHARED", "/for/tests")
+    Path(".env").write_text("CLOSECAST_WORKRES=7-in-vain\nCLOSECAST_PUBLISH=127.0.0.1:8000\n")
+    (warning,) = [line for line in closecast(command).err.splitlines() if "no such settings" in line]
+    assert json.loads(warning)["names"] == ["CLOSECAST_PROT", "CLOSECAST_WORKRES"]
+    assert "in-vain" not in warning
+
+
+def test_settings_that_exist_are_not_warned_of(closecast: Closecast) -> None:
+    assert "no such settings" not in closecast("serve").err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BundleRefusedError("x"), 5),
+        (ExportError("the ONNX twin differs"), 5),
+        (GateEvidenceMissingError("3f9a1c2b4d5e"), 5),
+        (InSampleError(date(2020, 6, 30)), 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_refused_model_has_a_code_of_its_own(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
 
 
 def test_serve_refuses_a_known_secret(closecast: Closecast, monkeypatch: pytest.MonkeyPatch) -> None:
