@@ -143,6 +143,18 @@ def test_an_interrupted_initialisation_is_begun_again(tmp_path: Path) -> None:
         embedded.stop()
 
 
+def test_on_a_plain_path_the_socket_lies_beside_the_data_closed_to_others(tmp_path: Path) -> None:
+    embedded = EmbeddedPostgres(tmp_path)
+    embedded.start()
+    try:
+        postmaster = embedded.postmaster()
+        assert postmaster is not None
+        assert postmaster.socket_folder == tmp_path / "socket"
+        assert stat.S_IMODE(postmaster.socket_folder.stat().st_mode) == 0o700
+    finally:
+        embedded.stop()
+
+
 @pytest.mark.parametrize("folder", ["long" * 30, "a space", "a,comma"])
 def test_a_path_that_is_long_or_not_plain_gets_a_short_private_socket(tmp_path: Path, folder: str) -> None:
     embedded = EmbeddedPostgres(tmp_path / folder)
