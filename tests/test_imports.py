@@ -5,9 +5,20 @@ import sys
 
 import pytest
 
-PIPELINE_ONLY = (
-    "pandas polars pyarrow deltalake pandera exchange_calendars yfinance scipy sklearn tensorflow keras talib"
-).split()
+PIPELINE_ONLY = [
+    "pandas",
+    "polars",
+    "pyarrow",
+    "deltalake",
+    "pandera",
+    "exchange_calendars",
+    "yfinance",
+    "scipy",
+    "sklearn",
+    "tensorflow",
+    "keras",
+    "talib",
+]
 
 
 @pytest.mark.parametrize("module", ["app.main", "app.features.market_data.tasks", "app.worker"])
