@@ -81,7 +81,8 @@ class Settings(BaseSettings):
     collect_wait_seconds: PositiveFloat = 8.0  # how long a request waits for an unseen ticker
     final_after_minutes: NonNegativeInt = 60  # a bar is final this long after its exchange's close
     stale_after_days: PositiveInt = 3  # trading days; older bars of a live ticker are a 503
-    new_tickers_per_day: PositiveInt = 20  # per user
+    new_tickers_per_day: PositiveInt = 20  # per user, past days of stored ones included
+    kept_window_days: PositiveInt = 30  # windows of past days that were built longer ago are deleted
 
     # The served model
     model_max_age_days: PositiveInt = 90  # an older champion is flagged

@@ -58,7 +58,7 @@ class WindowFailure(Base):
 
 
 class NewTickerRequest(Base):
-    """One ticker that one user caused to be collected on one day (UTC); the quota counts these."""
+    """What one user caused to be collected (`AAPL`) or built (`AAPL@2013-03-01`) on one day (UTC), for the quota."""
 
     __tablename__ = "new_ticker_requests"
 

@@ -105,6 +105,15 @@ def values_of(window: ServingWindow) -> dict[str, Any]:
     }
 
 
+async def delete_kept_windows(db: AsyncSession, built_before: datetime) -> None:
+    """Delete the windows of past days that were published before an instant; the newest ones stay, however old."""
+    await db.execute(
+        delete(ServingWindowRow).where(
+            ServingWindowRow.as_of.is_not(None), ServingWindowRow.published_at < built_before
+        )
+    )
+
+
 async def add_data_version(db: AsyncSession, version: DataVersion, reports: Mapping[str, Mapping[str, Any]]) -> None:
     """Keep one data version with its quality reports by ticker; a second time changes nothing."""
     named = {"table_id": version.table_id, "version": version.version}
@@ -183,9 +192,9 @@ async def forget_failures(db: AsyncSession, tickers: Sequence[str]) -> None:
     await db.execute(delete(WindowFailure).where(WindowFailure.ticker.in_(tickers)))
 
 
-async def count_new_ticker(db: AsyncSession, user_id: UUID, day: date, ticker: str) -> int:
-    """Note that a user asked for a ticker that is not stored; how many different ones that makes on ``day``."""
-    row = insert(NewTickerRequest).values(user_id=user_id, day=day, ticker=ticker)
+async def count_new_window(db: AsyncSession, user_id: UUID, day: date, subject: str) -> int:
+    """Note that a user asked for what is not stored; how many different such things that makes on ``day``."""
+    row = insert(NewTickerRequest).values(user_id=user_id, day=day, ticker=subject)
     await db.execute(row.on_conflict_do_nothing())
     asked = select(func.count()).where(NewTickerRequest.user_id == user_id, NewTickerRequest.day == day)
     return await db.scalar(asked) or 0

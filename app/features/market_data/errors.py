@@ -24,6 +24,20 @@ class CollectionPendingError(ClosecastError):
 
 @problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
+    "collection-failed",
+    example="bars of AAPL could not be prepared: store unavailable",
+    members=("ticker", "cause"),
+)
+class CollectionFailedError(ClosecastError):
+    """Bars could not be prepared: ``cause`` is the problem behind it; it is tried again after ``Retry-After``."""
+
+    def __init__(self, ticker: str, cause: str, detail: str, *, retry_after_seconds: float) -> None:
+        super().__init__(f"bars of {ticker} could not be prepared: {detail}")
+        self.ticker, self.cause, self.retry_after_seconds = ticker, f"/problems/{cause}", retry_after_seconds
+
+
+@problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
     "stale-bars",
     example="the newest bar of AAPL is of 2025-05-01, 4 trading days are missing",
     members=("ticker", "cutoff", "missing_trading_days"),
@@ -40,13 +54,13 @@ class StaleBarsError(ClosecastError):
 @problem(
     HTTPStatus.TOO_MANY_REQUESTS,
     "new-ticker-quota",
-    example="20 new tickers a day may be asked for, repeat tomorrow (UTC)",
+    example="20 new tickers and past days may be asked for in a day, repeat tomorrow (UTC)",
 )
 class NewTickerQuotaError(ClosecastError):
-    """You asked for as many tickers that were not stored as one may on a day; stored ones are not counted."""
+    """You asked for as much that was not stored as one may in a day: tickers, and past days of them."""
 
     def __init__(self, limit: int, retry_after_seconds: float) -> None:
-        super().__init__(f"{limit} new tickers a day may be asked for, repeat tomorrow (UTC)")
+        super().__init__(f"{limit} new tickers and past days may be asked for in a day, repeat tomorrow (UTC)")
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -1,10 +1,14 @@
 """Failed attempts at a window, remembered as rows and raised again as the errors they were."""
 
 from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import app.core.inner_problems  # noqa: F401 (registers the inner packages' errors)
+from app.core.problems import problem_of
 from app.features.market_data import crud
+from app.features.market_data.errors import CollectionFailedError
 from app.models.market_data import WindowFailure
 from data_pipeline.errors import ClosecastError, InsufficientHistoryError
 from data_pipeline.sources import base
@@ -37,13 +41,21 @@ async def remember(db: AsyncSession, ticker: str, error: ClosecastError, *, as_o
         as_of=as_of,
         cause=cause_of(error),
         source=getattr(error, "source", ""),
-        detail=getattr(error, "detail", str(error)),
+        detail=detail_of(error),
         bars_needed=getattr(error, "needed", None),
         bars_found=getattr(error, "found", None),
         expires_at=datetime.now(UTC) + _believed_for(error),
     )
     await crud.notify_windows(db, [ticker])
     await db.commit()
+
+
+def detail_of(error: ClosecastError) -> str:
+    """What of an error may be told: trouble on our side is named, its addresses and settings stay in the log."""
+    if isinstance(error, base.PriceSourceError):
+        return error.detail
+    kind = problem_of(error)
+    return kind.title.lower() if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
 
 
 def _believed_for(error: ClosecastError) -> timedelta:
@@ -56,7 +68,7 @@ def cause_of(error: ClosecastError) -> str:
     """Under which name an error is remembered."""
     if isinstance(error, InsufficientHistoryError):
         return INSUFFICIENT_HISTORY
-    return error.cause if isinstance(error, base.PriceSourceError) else base.PriceSourceError.cause
+    return error.cause if isinstance(error, base.PriceSourceError) else problem_of(error).slug
 
 
 async def raise_failure(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> None:
@@ -75,5 +87,7 @@ def as_error(failure: WindowFailure) -> ClosecastError:
     if failure.cause in PERMANENT:
         return PERMANENT[failure.cause](failure.ticker, failure.source, failure.detail)
     seconds = (failure.expires_at - datetime.now(UTC)).total_seconds()
-    error_class = PASSING.get(failure.cause, base.PriceSourceUnavailableError)
-    return error_class(failure.ticker, failure.source, failure.detail, retry_after_seconds=max(1.0, seconds))
+    if failure.cause in PASSING:
+        error_class = PASSING[failure.cause]
+        return error_class(failure.ticker, failure.source, failure.detail, retry_after_seconds=max(1.0, seconds))
+    return CollectionFailedError(failure.ticker, failure.cause, failure.detail, retry_after_seconds=max(1.0, seconds))

@@ -51,6 +51,12 @@ async def is_kept(db: AsyncSession, ticker: str, as_of: date) -> bool:
     return await crud.find_window(db, ticker, as_of=as_of) is not None
 
 
+async def drop_kept_windows(db: AsyncSession, built_before: datetime) -> None:
+    """Delete windows of past days that were built before an instant, and commit; frozen forecasts stay."""
+    await crud.delete_kept_windows(db, built_before)
+    await db.commit()
+
+
 async def live_exchanges(db: AsyncSession) -> Sequence[str]:
     """Exchanges of which tickers are stored that a live source keeps up to date."""
     return await crud.live_exchanges(db)

@@ -1,17 +1,22 @@
 """Jobs about bars. The pipeline is imported inside the tasks: who only enqueues them must not carry it."""
 
 import asyncio
-from datetime import UTC, date, datetime
+import logging
+from datetime import UTC, date, datetime, timedelta
 
 from procrastinate import App, JobContext
 
 from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, defer, tools_of
 from app.core.monitoring.metrics import count_source_error
 from app.features.market_data import failures, service
+from data_pipeline.errors import ClosecastError
 from data_pipeline.sources.base import PriceSourceError
+
+logger = logging.getLogger(__name__)
 
 COLLECT_MANY = "collect_many"
 REFRESH = "refresh_final_exchanges"
+DROP_KEPT = "drop_kept_windows"
 REFRESH_TICKERS = 50  # in one job: one merge, within a few minutes at Yahoo's pace
 
 
@@ -23,6 +28,8 @@ def add_tasks(app: App) -> None:
     # The calendar is asked every ten minutes rather than a clock at each close: cron knows no half days and no zones.
     refresh = app.task(name=REFRESH, queue=DATA_QUEUE, queueing_lock=REFRESH, pass_context=True)
     app.periodic(cron="*/10 * * * *")(refresh(refresh_final_exchanges))
+    drop = app.task(name=DROP_KEPT, queue=DATA_QUEUE, queueing_lock=DROP_KEPT, pass_context=True)
+    app.periodic(cron="29 3 * * *")(drop(drop_kept_windows))  # UTC
 
 
 async def collect(context: JobContext, ticker: str, asked_at: str) -> None:
@@ -48,9 +55,8 @@ async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
             return
     try:
         window = await asyncio.to_thread(build_window, tools.settings, ticker, day)
-    except PriceSourceError as error:
-        async with tools.sessions() as db:
-            await failures.remember(db, ticker, error, as_of=day)
+    except ClosecastError as error:
+        await _remember(tools, [ticker], error, as_of=day)
         return
     async with tools.sessions() as db:
         await service.publish_windows(db, [window])
@@ -73,6 +79,14 @@ async def refresh_final_exchanges(context: JobContext, timestamp: int) -> None:
         await db.commit()
 
 
+async def drop_kept_windows(context: JobContext, timestamp: int) -> None:
+    """Delete the windows of past days that were built too long ago; whoever asks again has them built again."""
+    tools = tools_of(context)
+    built_before = datetime.fromtimestamp(timestamp, UTC) - timedelta(days=tools.settings.kept_window_days)
+    async with tools.sessions() as db:
+        await service.drop_kept_windows(db, built_before)
+
+
 async def _collect(tools: WorkerTools, tickers: list[str], asked_at: str) -> None:
     from app.features.market_data.collecting import collect_tickers
 
@@ -80,10 +94,25 @@ async def _collect(tools: WorkerTools, tickers: list[str], asked_at: str) -> Non
         open_tickers = await service.not_settled(db, tickers, datetime.fromisoformat(asked_at))
     if not open_tickers:
         return
-    collected = await asyncio.to_thread(collect_tickers, tools.settings, open_tickers)
-    for error in collected.source_errors:
-        count_source_error(error)
+    try:
+        collected = await asyncio.to_thread(collect_tickers, tools.settings, open_tickers)
+    except ClosecastError as trouble:  # of no single ticker: the store, a setting, a calendar
+        await _remember(tools, open_tickers, trouble)
+        return
+    for source_error in collected.source_errors:
+        count_source_error(source_error)
     async with tools.sessions() as db:
         await service.publish_windows(db, collected.windows, collected.reports)
         for ticker, error in collected.errors.items():
             await failures.remember(db, ticker, error)
+
+
+async def _remember(
+    tools: WorkerTools, tickers: list[str], error: ClosecastError, *, as_of: date | None = None
+) -> None:
+    """Tell whoever waits; the job is over, so that the next request after a while tries anew."""
+    if not isinstance(error, PriceSourceError):
+        logger.error("bars of %s could not be prepared: %s: %s", ", ".join(tickers), type(error).__name__, error)
+    async with tools.sessions() as db:
+        for ticker in tickers:
+            await failures.remember(db, ticker, error, as_of=as_of)

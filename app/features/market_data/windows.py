@@ -48,12 +48,13 @@ class WindowDesk:
         ------
         PriceSourceError : the source does not have the ticker, or had trouble a moment ago.
         CollectionPendingError : the worker has not answered in time.
-        NewTickerQuotaError : the user asked for too many new tickers today.
+        CollectionFailedError : the worker could not prepare it a moment ago.
+        NewTickerQuotaError : the user asked for too many new tickers, or past days of them, today.
         StaleBarsError : a live ticker's bars are older than the limit.
         """
         newest = await self._find_newest(db, ticker) or await self._collect(db, ticker, user_id)
         if as_of is not None and as_of < newest.cutoff:
-            return await crud.find_window(db, ticker, as_of=as_of) or await self._build(db, ticker, as_of)
+            return await crud.find_window(db, ticker, as_of=as_of) or await self._build(db, ticker, as_of, user_id)
         await self._require_fresh(db, newest)
         return newest
 
@@ -78,14 +79,16 @@ class WindowDesk:
 
     async def _collect(self, db: AsyncSession, ticker: str, user_id: UUID) -> ServingWindowRow:
         await raise_failure(db, ticker)
-        await self._count_new_ticker(db, ticker, user_id)
+        await self._count_new_window(db, ticker, user_id)
         arguments = {"ticker": ticker, "asked_at": (await crud.database_clock(db)).isoformat()}
         return await self._ask_worker(db, COLLECT, ticker, None, lock=ticker, arguments=arguments)
 
-    async def _build(self, db: AsyncSession, ticker: str, as_of: date) -> ServingWindowRow:
+    async def _build(self, db: AsyncSession, ticker: str, as_of: date, user_id: UUID) -> ServingWindowRow:
         await raise_failure(db, ticker, as_of=as_of)
+        subject = f"{ticker}@{as_of}"
+        await self._count_new_window(db, subject, user_id)
         arguments = {"ticker": ticker, "as_of": as_of.isoformat()}
-        return await self._ask_worker(db, PUBLISH_WINDOW, ticker, as_of, lock=f"{ticker}@{as_of}", arguments=arguments)
+        return await self._ask_worker(db, PUBLISH_WINDOW, ticker, as_of, lock=subject, arguments=arguments)
 
     async def _ask_worker(
         self, db: AsyncSession, task: str, ticker: str, as_of: date | None, *, lock: str, arguments: Mapping[str, str]
@@ -109,10 +112,11 @@ class WindowDesk:
         await db.commit()  # the connection goes back to the pool while we wait
         return window
 
-    async def _count_new_ticker(self, db: AsyncSession, ticker: str, user_id: UUID) -> None:
+    async def _count_new_window(self, db: AsyncSession, subject: str, user_id: UUID) -> None:
+        """``subject`` is a ticker, or one as of a past day."""
         now = datetime.now(UTC)
         limit = self._settings.new_tickers_per_day
-        if await crud.count_new_ticker(db, user_id, now.date(), ticker) > limit:
+        if await crud.count_new_window(db, user_id, now.date(), subject) > limit:
             midnight = datetime.combine(now.date() + timedelta(days=1), time(), tzinfo=UTC)
             raise NewTickerQuotaError(limit, (midnight - now).total_seconds())
 

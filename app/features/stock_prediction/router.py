@@ -8,7 +8,12 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
 from app.core.security import PredictUser
-from app.features.market_data.errors import CollectionPendingError, NewTickerQuotaError, StaleBarsError
+from app.features.market_data.errors import (
+    CollectionFailedError,
+    CollectionPendingError,
+    NewTickerQuotaError,
+    StaleBarsError,
+)
 from app.features.registry.errors import NoChampionError
 from app.features.stock_prediction import service
 from app.features.stock_prediction.errors import ForecastNotFoundError, ModelPathRefusedError
@@ -42,6 +47,7 @@ FORECAST_PROBLEMS = (
     InsufficientHistoryError,
     NewTickerQuotaError,
     CollectionPendingError,
+    CollectionFailedError,
     StaleBarsError,
     PriceSourceUnavailableError,
     NoChampionError,

@@ -1,18 +1,24 @@
 """Tickers that are not stored: the API asks the worker, waits a while, and says what came of it."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from time import monotonic
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from procrastinate import JobContext
+from procrastinate.jobs import Job
 from sqlalchemy import func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
+from app.core.jobs import DATA_QUEUE, WorkerTools, open_queue
+from app.features.market_data import collecting
 from app.features.market_data.service import publish_windows
+from app.features.market_data.tasks import add_tasks, drop_kept_windows
 from app.models import ServingWindowRow, WindowFailure
+from data_pipeline.errors import ConfigurationError, StoreUnavailableError, UnknownCalendarError
 from data_pipeline.sources.base import (
     BeforeListingError,
     CircuitOpenError,
@@ -164,6 +170,89 @@ async def test_new_tickers_count_against_a_daily_quota_and_stored_ones_do_not(
     assert 0 < int(refused.headers["Retry-After"]) <= 86_400
     assert others.status_code == 404
     assert source.asked == ["X1", "X2", "X3", "X4"]
+
+
+@pytest.mark.usefixtures("worker")
+async def test_past_days_count_against_the_same_quota_and_kept_ones_do_not(
+    client: httpx.AsyncClient, registered_user: Account, source: ScriptedSource
+) -> None:
+    """Each is a row of some 80 kB: three a day here, the ticker itself included."""
+    source.bars["AAPL"] = 400
+    days = ("2013-01-08", "2013-01-09", "2013-01-08")
+    for query in ("", *(f"?as_of={day}" for day in days)):
+        answer = await client.get(f"/predict/AAPL{query}", headers=registered_user.headers)
+        assert answer.status_code == 200, answer.text
+
+    refused = await client.get("/predict/AAPL?as_of=2013-01-10", headers=registered_user.headers)
+
+    assert (refused.status_code, refused.json()["type"]) == (429, "/problems/new-ticker-quota")
+
+
+JOB_TROUBLE = [
+    (StoreUnavailableError("s3://canary: connection refused"), "store-unavailable", "store unavailable"),
+    (UnknownCalendarError("XXXX"), "unknown-exchange", "XXXX"),
+    (ConfigurationError("canary-setting is wrong"), "misconfigured", "misconfigured"),
+]
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize(("error", "cause", "told"), JOB_TROUBLE, ids=[cause for _, cause, _ in JOB_TROUBLE])
+async def test_a_job_that_fails_as_a_whole_is_told_by_its_true_cause_and_not_retried_at_once(
+    client: httpx.AsyncClient,
+    registered_user: Account,
+    db: AsyncSession,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    cause: str,
+    told: str,
+) -> None:
+    """For a minute; addresses and settings are for the log alone."""
+    attempts: list[str] = []
+
+    def fail(*_: object) -> None:
+        attempts.append("once")
+        raise error
+
+    monkeypatch.setattr(collecting, "collect_tickers", fail)
+    monkeypatch.setattr(collecting, "build_window", fail)
+    await publish_windows(db, [make_window("IBM")])
+
+    for path in ("/predict/AAPL", "/predict/AAPL", "/predict/IBM?as_of=2012-06-01", "/predict/IBM?as_of=2012-06-01"):
+        answer = await client.get(path, headers=registered_user.headers)
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/collection-failed")
+        assert answer.json()["cause"] == f"/problems/{cause}"
+        assert told in answer.json()["detail"]
+        assert "canary" not in answer.text
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+    assert attempts == ["once", "once"]
+
+
+async def test_past_days_that_were_built_long_ago_are_deleted_and_the_newest_windows_stay(
+    settings: Settings, db: AsyncSession, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    """Thirty days by default; the daily job."""
+    day = date(2012, 6, 1)
+    await publish_windows(db, [make_window("AAPL"), make_window("AAPL", cutoff=day, as_of=day)])
+    await publish_windows(db, [make_window("IBM", cutoff=day, as_of=day)])
+    long_ago = func.clock_timestamp() - timedelta(days=31)
+    await db.execute(update(ServingWindowRow).where(ServingWindowRow.ticker == "AAPL").values(published_at=long_ago))
+    await db.commit()
+    async with open_queue(settings) as (app, _):
+        add_tasks(app)
+        assert "29 3 * * *" in {each.cron for each in app.periodic_registry.periodic_tasks.values()}
+        context = JobContext(
+            app=app,
+            job=Job(id=1, queue=DATA_QUEUE, lock=None, queueing_lock=None, task_name="drop_kept_windows"),
+            start_timestamp=0.0,
+            additional_context={"tools": WorkerTools(settings, sessions)},
+            abort_reason=lambda: None,
+        )
+
+        await drop_kept_windows(context, int(datetime.now(UTC).timestamp()))
+
+    kept = await db.execute(select(ServingWindowRow.ticker, ServingWindowRow.as_of).order_by(ServingWindowRow.ticker))
+    assert [tuple(row) for row in kept] == [("AAPL", None), ("IBM", day)]
 
 
 @pytest.mark.usefixtures("worker")
