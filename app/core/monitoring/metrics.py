@@ -56,7 +56,14 @@ data_age_seconds = Histogram(
 )
 source_errors_total = Counter("closecast_source_errors_total", "Failed askings of a price source, by cause.", ["cause"])
 champion_age_seconds = Gauge(
-    "closecast_champion_age_seconds", "Time since the served bundle was made.", multiprocess_mode="livemostrecent"
+    "closecast_champion_age_seconds",
+    "Time since the served bundle was made; 0 for the reference, which does not age.",
+    multiprocess_mode="livemostrecent",
+)
+champion_max_age_seconds = Gauge(
+    "closecast_champion_max_age_seconds",
+    "Age past which a champion is flagged: the setting model_max_age_days.",
+    multiprocess_mode="livemostrecent",
 )
 
 

@@ -14,6 +14,7 @@ from app.core.problems import problem_by_slug
 from app.core.security import now_utc
 from app.features.monitoring.schemas import About, Alive, Health, ProblemExplanation, Ready
 from app.features.monitoring.service import NotReadyError, UnknownProblemError, check_readiness
+from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
 
 router = APIRouter(tags=["service"])
@@ -108,8 +109,11 @@ async def _readiness(request: Request) -> dict[str, str]:
 
 def _tell_champion_age(request: Request) -> None:
     """An age is true only at the moment it is asked for."""
+    champions: ChampionHolder = request.app.state.champions
+    metrics.champion_max_age_seconds.set(champions.max_age.total_seconds())
     try:
-        age: timedelta = request.app.state.champions.serving(now_utc()).age(now_utc())
+        champion = champions.serving(now_utc())
     except NoChampionError:
         return
+    age = timedelta(0) if champion.is_reference else champion.age(now_utc())
     metrics.champion_age_seconds.set(age.total_seconds())

@@ -90,7 +90,12 @@ class ChampionHolder:
 
     def is_flagged(self, champion: Champion, now: datetime) -> bool:
         """Whether a bundle is older than one should be."""
-        return not champion.is_reference and champion.age(now) > timedelta(days=self._settings.model_max_age_days)
+        return not champion.is_reference and champion.age(now) > self.max_age
+
+    @property
+    def max_age(self) -> timedelta:
+        """The age past which a champion is flagged."""
+        return timedelta(days=self._settings.model_max_age_days)
 
     async def reload(self, _bundle_id: str | None = None) -> None:
         """Load what the ledger names; a bundle that is refused, or a database that is away, changes nothing."""
