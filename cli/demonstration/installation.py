@@ -12,6 +12,7 @@ from app.supervisor import home
 from app.supervisor.listening import free_port
 
 TICKER = "AAPL"
+FORECAST_TICKERS = (TICKER, "IBM", "MSFT")  # of the sample, with history enough; the first that can be served is
 SAMPLE_TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
 
 

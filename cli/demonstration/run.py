@@ -5,16 +5,19 @@ import time
 from dataclasses import replace
 
 from app.supervisor import home
+from app.supervisor.errors import ServiceError
 from app.supervisor.supervisor import Supervisor
 from cli import bundles
 from cli.accounts import create_account
 from cli.console import err, out
 from cli.demonstration import answer_table, stored, subcommand
 from cli.demonstration.client import ApiClient
-from cli.demonstration.installation import SAMPLE_TICKERS, TICKER, Installation, Remembered
+from cli.demonstration.installation import FORECAST_TICKERS, SAMPLE_TICKERS, Installation, Remembered
 from cli.demonstration.yahoo import YahooCollection, YahooTry
 from cli.progress import working
 from data_pipeline.errors import ConfigurationError
+
+DECIDED_BY = "closecast demo"
 
 
 class Demonstration:
@@ -38,7 +41,7 @@ class Demonstration:
         self._prepare_champion()
         collection = self._ask_yahoo()
         self._supervisor.start_api()
-        self._settle_on_bars(collection)
+        ticker = self._settle_on_bars(collection)
         settings = self._supervisor.settings
         url = f"http://{settings.host}:{settings.port}"
         client = ApiClient(url)
@@ -46,26 +49,40 @@ class Demonstration:
             with working(f"The API answers at {url}"):
                 client.wait_until_ready()
             email = self._sign_in(client)
-            answer_table.show(client.predict(TICKER))
+            answer_table.show(client.predict(ticker))
         finally:
             client.close()
-        self._explain(url, email)
+        self._explain(url, email, ticker)
 
     def _prepare_champion(self) -> None:
         """Sample bars, a trained bundle, promoted by force: what is there already is left as it is."""
         settings = self._supervisor.settings
-        bundle = self._remembered.bundle
-        trained = bundle is not None and (settings.bundles / bundle / "manifest.json").is_file()
-        if not trained or stored.find_window(settings, TICKER) is None:
+        self._collect_sample()
+        newest = stored.newest_promotion(settings)
+        if newest is not None and newest.kind != "reference" and newest.decided_by != DECIDED_BY:
+            err.print(f"The champion stays {newest.bundle_id[:12]}, which {newest.decided_by} promoted", soft_wrap=True)
+            return
+        bundle = self._trained_bundle()
+        if newest is None or newest.kind == "reference" or newest.bundle_id != bundle:
+            bundles.promote(settings, settings.bundles / bundle, force=True, reason="demo", by=DECIDED_BY)
+
+    def _collect_sample(self) -> None:
+        """Store the sample's tickers that are not stored yet; bars of another collection are not touched."""
+        settings = self._supervisor.settings
+        missing = [ticker for ticker in SAMPLE_TICKERS if stored.find_window(settings, ticker) is None]
+        if missing:
             err.print("Loading, checking and storing the sample bars (public domain, 2000 to 2013)")
-            subcommand.run(settings, "collect", "--source", "sample")
-        if not trained:
+            subcommand.run(settings, "collect", *missing, "--source", "sample")
+
+    def _trained_bundle(self) -> str:
+        """The bundle of a former run, or a new one."""
+        settings, bundle = self._supervisor.settings, self._remembered.bundle
+        if bundle is None or not (settings.bundles / bundle / "manifest.json").is_file():
             err.print("Training a small LSTM on them")
             tickers = ",".join(SAMPLE_TICKERS)
-            bundle = subcommand.result(settings, "train", "--config", "demo", "--tickers", tickers)["bundle"]
+            bundle = str(subcommand.result(settings, "train", "--config", "demo", "--tickers", tickers)["bundle"])
             self._remember(bundle=bundle)
-        if bundle is not None and (not trained or stored.champion_kind(settings) == "reference"):
-            bundles.promote(settings, settings.bundles / bundle, force=True, reason="demo", by="closecast demo")
+        return bundle
 
     def _ask_yahoo(self) -> YahooCollection | None:
         if self._yahoo_try is None:
@@ -75,20 +92,27 @@ class Demonstration:
         err.print("Yahoo cannot be reached: the forecast is made as of the sample's end")
         return None
 
-    def _settle_on_bars(self, collection: YahooCollection | None) -> None:
-        """Yahoo's bars where they came and are fresh enough to be served, else those of the sample."""
-        settings = self._supervisor.settings
+    def _settle_on_bars(self, collection: YahooCollection | None) -> str:
+        """The ticker to forecast: AAPL from Yahoo where that came and is fresh, else one of the sample.
+
+        Raises
+        ------
+        ServiceError : none can be served; stored bars are never replaced for a demo.
+        """
         if collection is not None:
             with working("Yahoo was asked for its bars"):
                 trouble = collection.trouble()
             if trouble is not None:
                 err.print(f"Yahoo gave no bars ({trouble}): the forecast is made from stored ones")
-        window = stored.find_window(settings, TICKER)
-        if window is not None and not window.too_old and (collection is not None or not window.live):
-            return
-        if window is not None and window.too_old:
-            err.print(f"The newest bar of {window.source} is of {window.cutoff}, too old to be served: the sample is")
-        subcommand.run(settings, "collect", TICKER, "--source", "sample", "--force")
+        for ticker in FORECAST_TICKERS:
+            window = stored.find_window(self._supervisor.settings, ticker)
+            if window is None:
+                continue
+            if window.too_old:
+                err.print(f"{ticker}: the newest bar of {window.source} is of {window.cutoff}, too old to be served")
+            elif collection is not None or not window.live:
+                return ticker
+        raise ServiceError(f"none of {', '.join(FORECAST_TICKERS)} has stored bars that the demo can serve")
 
     def _sign_in(self, client: ApiClient) -> str:
         """Sign in with the account of a former run, or with a new one whose password is shown once."""
@@ -110,14 +134,14 @@ class Demonstration:
         self._remembered = replace(self._remembered, **news)
         self._remembered.write(self._installation.memory)
 
-    def _explain(self, url: str, email: str) -> None:
+    def _explain(self, url: str, email: str, ticker: str) -> None:
         seconds = time.monotonic() - self._started_at
         read_token = "import json,sys; print(json.load(sys.stdin)['access_token'])"  # noqa: S105 (a program, no secret)
         out.print("\nThe same again, with curl:", style="bold")
         out.print(
             f"TOKEN=$(curl -s {url}/auth/token -d username={email} \\\n"
             f'  --data-urlencode "password@{self._installation.password}" | python3 -c "{read_token}")\n'
-            f'curl -s {url}/predict/{TICKER} -H "Authorization: Bearer $TOKEN"',
+            f'curl -s {url}/predict/{ticker} -H "Authorization: Bearer $TOKEN"',
             soft_wrap=True,
             markup=False,
         )

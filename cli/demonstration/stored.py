@@ -3,8 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 from app.config import Settings
+
+if TYPE_CHECKING:
+    from app.models.promotion import Promotion
 
 
 @dataclass(frozen=True)
@@ -35,15 +39,15 @@ async def _find_window(settings: Settings, ticker: str) -> StoredWindow | None:
     return StoredWindow(row.source, row.live, row.cutoff, row.live and missing > settings.stale_after_days)
 
 
-def champion_kind(settings: Settings) -> str | None:
-    """Why the champion is champion: `reference` on an installation where nothing was promoted yet."""
-    return asyncio.run(_champion_kind(settings))
+def newest_promotion(settings: Settings) -> "Promotion | None":
+    """The newest line of the ledger: who is champion, and who decided so."""
+    return asyncio.run(_newest_promotion(settings))
 
 
-async def _champion_kind(settings: Settings) -> str | None:
+async def _newest_promotion(settings: Settings) -> "Promotion | None":
     from app.features.registry import crud
     from app.supervisor.one_session import one_session
 
     async with one_session(settings) as db:
         ledger = await crud.newest_promotions(db, limit=1)
-    return ledger[0].kind if ledger else None
+    return ledger[0] if ledger else None

@@ -14,8 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from cli.demonstration.installation import Remembered
+from app.config import Settings
+from app.supervisor.supervisor import Supervisor
+from cli.bundles import promote
+from cli.demonstration import stored
+from cli.demonstration.installation import Installation, Remembered
+from cli.demonstration.run import Demonstration
 from ml_lifecycle.export.reference import write_reference_bundle
 from tests.cli.conftest import Closecast
 from tools.processes_of import processes_of
@@ -107,7 +113,41 @@ def test_a_second_run_answers_soon_without_tensorflow_and_its_curl_lines_work(de
     assert processes_of(demo) == []
 
 
-def test_where_yahoos_bars_are_old_the_sample_stands_in(demo: Path) -> None:
+@pytest.fixture
+def used_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this test's own whose demo has a bundle already."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("CLOSECAST_HOME", str(home))
+    bundle = write_reference_bundle(home / "bundles")
+    (home / "demo").mkdir(mode=0o700)
+    Remembered(bundle=bundle.name).write(home / "demo" / "remembered.json")
+    return home
+
+
+def test_a_champion_and_bars_of_others_are_left_alone(used_home: Path, database: str) -> None:
+    """Yahoo's bars are too old to be served: another ticker is forecast, and they stay."""
+    settings = Settings(home=used_home, database_url=SecretStr(database))
+    supervisor = Supervisor(settings)
+    supervisor.start_database()
+    (bundle,) = [folder for folder in settings.bundles.iterdir() if folder.is_dir()]
+    promote(settings, bundle, force=True, reason="ours", by="jane")
+    with fake_yahoo() as environment:
+        collecting = [sys.executable, "-m", "cli", "collect", "AAPL", "--source", "yfinance"]
+        subprocess.run(collecting, check=True, env={**os.environ, **environment}, capture_output=True)
+    demonstration = Demonstration(Installation(settings, 8000), supervisor, try_yahoo=False, started_at=0.0)
+
+    demonstration._prepare_champion()
+    ticker = demonstration._settle_on_bars(None)
+
+    newest, window = stored.newest_promotion(settings), stored.find_window(settings, "AAPL")
+    assert newest is not None
+    assert (newest.decided_by, newest.reason) == ("jane", "ours")
+    assert window is not None
+    assert (window.source, window.too_old) == ("yfinance", True)
+    assert ticker == "IBM"
+
+
+def test_where_yahoos_bars_are_old_the_sample_stands_in(used_home: Path) -> None:
     with fake_yahoo() as environment:
         finished = subprocess.run(
             [sys.executable, "-m", "cli", "demo", "--once"],
@@ -116,7 +156,8 @@ def test_where_yahoos_bars_are_old_the_sample_stands_in(demo: Path) -> None:
             text=True,
             env={**os.environ, **environment},
         )
-    assert "AAPL: close of 2013-03-01 was 430.47 USD" in finished.stdout
+    assert "AAPL: the newest bar of yfinance is of 2013-03-01, too old to be served" in finished.stderr
+    assert "IBM: close of 2013-03-01" in finished.stdout
     assert "source sample" in finished.stdout
 
 
