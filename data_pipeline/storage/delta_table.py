@@ -66,7 +66,7 @@ class StoredTable:
         """The table, made now where it is absent."""
         if "://" not in self.uri:
             Path(self.uri).mkdir(parents=True, exist_ok=True)
-        return DeltaTable.create(
+        DeltaTable.create(
             self.uri,
             schema=pl.DataFrame(schema=self.schema).to_arrow().schema,
             partition_by=self._partition_by,
@@ -74,6 +74,7 @@ class StoredTable:
             configuration=_KEEP_LOG,
             storage_options=self._options,
         )
+        return _Table(self.uri, storage_options=self._options)
 
     def scan(self, table: DeltaTable | None) -> pl.LazyFrame:
         """The rows of ``table``, read lazily; none where it is absent."""

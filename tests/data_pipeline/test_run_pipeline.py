@@ -33,7 +33,7 @@ YESTERDAY, TODAY = DAYS[49], DAYS[50]
 @pytest.fixture
 def store(tmp_path: Path) -> FeatureStore:
     """A store in which nothing is stored yet."""
-    return FeatureStore(tmp_path)
+    return FeatureStore(tmp_path / "a store")
 
 
 def run(store: FeatureStore, *answers: FetchedBars, **asked: object) -> tuple[CollectSummary, MemorySource]:
@@ -360,7 +360,7 @@ def test_the_report_of_a_later_run_is_on_the_whole_history(store: FeatureStore) 
 
 def test_a_ticker_whose_report_is_lost_is_checked_from_its_first_bar_on(store: FeatureStore, tmp_path: Path) -> None:
     run(store, make_fetched(make_bars(DAYS).drop(pd.Timestamp(DAYS[5]))))
-    (tmp_path / "quality").rename(tmp_path / "lost")
+    (tmp_path / "a store" / "quality").rename(tmp_path / "lost")
 
     summary, source = run(store, make_fetched(make_bars(DAYS).drop(pd.Timestamp(DAYS[5]))))
 

@@ -29,7 +29,7 @@ DAYS = first_days(8)
 @pytest.fixture
 def store(tmp_path: Path) -> FeatureStore:
     """A store in which nothing is stored yet."""
-    return FeatureStore(tmp_path)
+    return FeatureStore(tmp_path / "a store")
 
 
 def log_of(store: FeatureStore) -> list[dict[str, str]]:
