@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -36,7 +36,7 @@ def database_url(settings: Settings) -> URL:
 
     Raises
     ------
-    ConfigurationError : no ``database_url`` is set (``closecast serve`` sets it for its children).
+    ConfigurationError : no ``database_url`` is set (``closecast serve`` sets it for its children), or it is none.
     """
     if settings.database_url is None:
         raise ConfigurationError("database_url is not set: name a PostgreSQL, or start with `closecast serve`")
@@ -45,7 +45,10 @@ def database_url(settings: Settings) -> URL:
 
 def psycopg_url(url: str) -> URL:
     """``postgresql://…`` with the driver that this project uses."""
-    return make_url(url).set(drivername="postgresql+psycopg")
+    try:
+        return make_url(url).set(drivername="postgresql+psycopg")
+    except ArgumentError as error:  # its message is the URL with its password
+        raise ConfigurationError("database_url is no database address: postgresql://user@host/database") from error
 
 
 def connection_string(settings: Settings) -> str:

@@ -13,13 +13,15 @@ def show(answer: dict[str, Any]) -> None:
     data, bundle = answer["data"], answer["bundle"]
     out.print(
         f"\n[bold]{answer['ticker']}[/bold]: close of {answer['cutoff']} was {answer['anchor']:.2f} "
-        f"{answer['currency']} ({answer['price_basis']} prices, source {data['source']})"
+        f"{answer['currency']} ({answer['price_basis']} prices, source {data['source']})",
+        soft_wrap=True,
     )
     out.print(_steps(answer))
-    out.print(f"skill beside the naive: {_skill(answer)}")
+    out.print(f"skill beside the naive: {_skill(answer)}", soft_wrap=True)
     out.print(
         f"kind: {answer['kind']}   stale: {str(data['stale']).lower()}   "
-        f"bundle: {bundle['kind']} {bundle['id'][:12]}   promotion: {bundle['promotion']}"
+        f"bundle: {bundle['kind']} {bundle['id'][:12]}   promotion: {bundle['promotion']}",
+        soft_wrap=True,
     )
     out.print(f"forecast {answer['forecast_id']}, frozen at {answer['made_at']}", soft_wrap=True)
 

@@ -19,6 +19,12 @@ def test_no_database_is_a_clear_refusal() -> None:
         database_url(Settings(_env_file=None))
 
 
+def test_a_database_url_that_is_none_is_refused_without_being_shown() -> None:
+    with pytest.raises(ConfigurationError, match="is no database address") as refused:
+        database_url(Settings(database_url=SecretStr("junk with a s3cret"), _env_file=None))
+    assert "s3cret" not in str(refused.value)
+
+
 async def test_a_statement_that_takes_too_long_is_cut_off(settings: Settings) -> None:
     """So that a request is answered 503 instead of never."""
     engine = create_engine(settings.model_copy(update={"database_timeout_seconds": 0.1}))

@@ -96,6 +96,7 @@ async def wait_until_alive(client: httpx.AsyncClient) -> None:
                 return
 
 
+@pytest.mark.timeout(300)  # 2,000 requests and two starts, on a machine that may do other things
 async def test_every_answered_forecast_survives_a_kill(
     api_process: tuple[subprocess.Popen[bytes], str], db: AsyncSession
 ) -> None:
