@@ -147,15 +147,15 @@ def test_a_champion_and_bars_of_others_are_left_alone(used_home: Path, database:
     assert ticker == "IBM"
 
 
+def run_demo_once(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """The demo as a process of its own, which finds a Yahoo of ours through its environment."""
+    command = [sys.executable, "-m", "cli", "demo", "--once"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **environment})
+
+
 def test_where_yahoos_bars_are_old_the_sample_stands_in(used_home: Path) -> None:
     with fake_yahoo() as environment:
-        finished = subprocess.run(
-            [sys.executable, "-m", "cli", "demo", "--once"],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **environment},
-        )
+        finished = run_demo_once(environment)
     assert "AAPL: the newest bar of yfinance is of 2013-03-01, too old to be served" in finished.stderr
     assert "IBM: close of 2013-03-01" in finished.stdout
     assert "source sample" in finished.stdout
@@ -164,13 +164,7 @@ def test_where_yahoos_bars_are_old_the_sample_stands_in(used_home: Path) -> None
 def test_where_yahoo_answers_the_forecast_is_of_today(demo: Path) -> None:
     """A Yahoo of our own, found through the environment alone, whose bars end at the last final day."""
     with fake_yahoo("--recent") as environment:
-        finished = subprocess.run(
-            [sys.executable, "-m", "cli", "demo", "--once"],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **environment},
-        )
+        finished = run_demo_once(environment)
     assert "source yfinance" in finished.stdout
     assert "kind: live   stale: false" in finished.stdout
 
