@@ -38,8 +38,9 @@ sys.addaudithook(_note)
 
 
 @pytest.fixture
-def side_effects() -> Iterator[list[str]]:
+def side_effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Files opened for writing, folders made, processes started, pickles read while the test runs."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # Python's own cache of what a loader imports is none of them
     _listeners.append([])
     yield _listeners[-1]
     _listeners.pop()
