@@ -17,6 +17,10 @@ PIPELINE_ONLY = [
     "sklearn",
     "tensorflow",
     "keras",
+    "arch",
+    "statsforecast",
+    "lightgbm",
+    "numba",
     "talib",
 ]
 
