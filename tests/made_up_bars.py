@@ -6,7 +6,10 @@ from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 
 
 def make_bars(n_bars: int, *, seed: int = 0, start: str = "2010-01-04", volatility: float = 0.015) -> BarArrays:
-    """Bars of a share whose volatility wanders; dividends have been paid, so ``adj_close`` lies below ``close``."""
+    """Bars of a share whose volatility wanders; dividends have been paid, so ``adj_close`` lies below ``close``.
+
+    The market around it is known every day.
+    """
     rng = np.random.default_rng(seed)
     state = np.exp(0.3 * np.cumsum(rng.normal(0.0, 0.1, n_bars)) / np.sqrt(1.0 + 0.01 * np.arange(n_bars)))
     close = 50.0 * np.exp(np.cumsum(volatility * state * rng.standard_normal(n_bars)))
@@ -21,6 +24,8 @@ def make_bars(n_bars: int, *, seed: int = 0, start: str = "2010-01-04", volatili
         close=close,
         adj_close=close * 0.9 ** (np.arange(n_bars)[::-1] // 250),
         volume=np.round(1e6 * np.exp(rng.normal(0.0, 0.5, n_bars))),
+        market_return=rng.normal(0.0, 0.01, n_bars),
+        market_absolute_return=np.abs(rng.normal(0.0, 0.015, n_bars)),
     )
 
 

@@ -1,7 +1,8 @@
 """Bars as NumPy arrays: the form that training, backtest and serving share."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 DayArray = NDArray[np.datetime64]
 
+MARKET_ARRAYS = ("market_return", "market_absolute_return")
+_absent = partial(np.empty, 0)
 LONGEST_BREAK = np.timedelta64(30, "D")  # exchanges close for ten days at most; a longer break is a delisting or a hole
 
 
@@ -19,7 +22,9 @@ class BarArrays:
     """One ticker's daily bars, oldest first; every array has shape ``(n_bars,)``.
 
     ``trading_day`` is ``datetime64[D]``; prices are in listing currency, ``adj_close`` is corrected for splits and
-    dividends, ``volume`` counts shares.
+    dividends, ``volume`` counts shares. ``market_return`` and ``market_absolute_return`` are the mean log return and
+    its mean size over the ticker's universe on the bar's day, NaN where the day does not count; left out, they are NaN
+    throughout: there is no universe.
     """
 
     trading_day: DayArray
@@ -29,9 +34,14 @@ class BarArrays:
     close: FloatArray
     adj_close: FloatArray
     volume: FloatArray
+    market_return: FloatArray = field(default_factory=_absent)
+    market_absolute_return: FloatArray = field(default_factory=_absent)
 
     def __post_init__(self) -> None:
-        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        for name in MARKET_ARRAYS:
+            if not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(len(self), np.nan))  # the way round a frozen dataclass
+        lengths = {one.name: len(getattr(self, one.name)) for one in fields(self)}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"arrays of one length wanted, got {lengths}")
 
@@ -39,7 +49,7 @@ class BarArrays:
         return len(self.trading_day)
 
     def __getitem__(self, rows: slice | NDArray[Any]) -> Self:
-        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return type(self)(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     @property
     def cutoff(self) -> date:

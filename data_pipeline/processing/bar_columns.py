@@ -52,8 +52,8 @@ def volume_ratio(bars: BarArrays) -> FloatArray:
 
 
 BAR_COLUMNS = (
-    InputColumn("log_return", 1, log_return, in_scale_units=True),
-    InputColumn("absolute_return", 1, absolute_return, in_scale_units=True),
+    InputColumn("log_return", 1, log_return, in_scale_units=True, reads="closes"),
+    InputColumn("absolute_return", 1, absolute_return, in_scale_units=True, reads="closes"),
     InputColumn("gap", 1, gap, in_scale_units=True),
     InputColumn("intraday_return", 0, intraday_return, in_scale_units=True),
     InputColumn("range_volatility", 1, range_volatility, in_scale_units=True),

@@ -68,15 +68,15 @@ def _ewma(bars: BarArrays, decay: float) -> FloatArray:
 
 
 CONTEXT_COLUMNS = (
-    InputColumn("volatility_level", YEAR_DAYS, volatility_level),
-    InputColumn("volatility_state_fast", YEAR_DAYS, partial(volatility_state, decay=0.8)),
-    InputColumn("volatility_state_medium", YEAR_DAYS, partial(volatility_state, decay=0.94)),
+    InputColumn("volatility_level", YEAR_DAYS, volatility_level, reads="closes"),
+    InputColumn("volatility_state_fast", YEAR_DAYS, partial(volatility_state, decay=0.8), reads="closes"),
+    InputColumn("volatility_state_medium", YEAR_DAYS, partial(volatility_state, decay=0.94), reads="closes"),
     InputColumn("range_state_fast", YEAR_DAYS, partial(range_state, decay=0.7)),
     InputColumn("range_state_medium", YEAR_DAYS, partial(range_state, decay=0.94)),
-    InputColumn("drawdown", YEAR_DAYS - 1, drawdown),
-    InputColumn("momentum_month", YEAR_DAYS, partial(momentum, days=21)),
-    InputColumn("momentum_half_year", YEAR_DAYS, partial(momentum, days=126)),
-    InputColumn("jump_share", JUMP_DAYS, jump_share),
+    InputColumn("drawdown", YEAR_DAYS - 1, drawdown, reads="closes"),
+    InputColumn("momentum_month", YEAR_DAYS, partial(momentum, days=21), reads="closes"),
+    InputColumn("momentum_half_year", YEAR_DAYS, partial(momentum, days=126), reads="closes"),
+    InputColumn("jump_share", JUMP_DAYS, jump_share, reads="closes"),
     InputColumn("weekday_sine", 0, partial(calendar_wave, wave=np.sin, period="week")),
     InputColumn("weekday_cosine", 0, partial(calendar_wave, wave=np.cos, period="week")),
     InputColumn("season_sine", 0, partial(calendar_wave, wave=np.sin, period="year")),

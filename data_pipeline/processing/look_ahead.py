@@ -4,7 +4,7 @@ Used by the tests on every input column; a column of one's own can be held again
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -51,23 +51,16 @@ def future_variants(bars: BarArrays, end: int, seed: int = 0) -> dict[str, BarAr
     rolled = np.concatenate([np.arange(end + 1), np.roll(np.arange(end + 1, len(bars)), 1)])
     shifted = replace(bars[rolled], trading_day=bars.trading_day + np.where(after, 3, 0).astype("timedelta64[D]"))
     return {
-        "changed": _each_price(bars, lambda values: values * factor),
-        "erased": _each_price(bars, lambda values: np.where(after, np.nan, values)),
+        "changed": _each_number(bars, lambda values: values * factor),
+        "erased": _each_number(bars, lambda values: np.where(after, np.nan, values)),
         "shifted": shifted,
         "cut": bars[: end + 1],
     }
 
 
-def _each_price(bars: BarArrays, change: Callable[[FloatArray], FloatArray]) -> BarArrays:
-    return BarArrays(
-        trading_day=bars.trading_day,
-        open=change(bars.open),
-        high=change(bars.high),
-        low=change(bars.low),
-        close=change(bars.close),
-        adj_close=change(bars.adj_close),
-        volume=change(bars.volume),
-    )
+def _each_number(bars: BarArrays, change: Callable[[FloatArray], FloatArray]) -> BarArrays:
+    numbers = [field.name for field in fields(bars) if field.name != "trading_day"]
+    return replace(bars, **{name: change(getattr(bars, name)) for name in numbers})
 
 
 def _agree(values: FloatArray, known: FloatArray, tolerance: float = START_TOLERANCE) -> bool:

@@ -87,10 +87,10 @@ class PreparedSeries:
     def usable_ends(self) -> IntArray:
         """Rows that can be a cutoff: enough bars before them, every input finite."""
         rows = np.arange(len(self.scale))
-        finite = np.isfinite(self.columns).all(axis=1)
+        finite = known_values(self.columns, self.spec.columns).all(axis=1)
         newest_unusable = np.maximum.accumulate(np.where(finite, -1, rows))
         usable = (rows - newest_unusable >= self.spec.lookback) & (rows >= self.spec.history_needed - 1)
-        usable &= np.isfinite(self.context).all(axis=1) & np.isfinite(self.scale)
+        usable &= known_values(self.context, self.spec.context_columns).all(axis=1) & np.isfinite(self.scale)
         return np.flatnonzero(usable)
 
     def windows(self, ends: IntArray | Sequence[int]) -> Windows:
@@ -143,9 +143,17 @@ def latest_window(bars: BarArrays, spec: InputSpec) -> tuple[FloatArray, FloatAr
     series = prepare_series(bars.last(spec.history_needed), spec)
     newest = series.windows([len(series.scale) - 1])
     window, context, scale = newest.window[0], newest.context[0], float(newest.scale[0])
-    if not (np.isfinite(window).all() and np.isfinite(context).all() and np.isfinite(scale)):
+    known = known_values(window, spec.columns).all() and known_values(context, spec.context_columns).all()
+    if not (known and np.isfinite(scale)):
         raise UnusableBarsError(f"inputs at {bars.cutoff} are not finite: a bar of its window is unusable")
     return window, context, scale
+
+
+def known_values(values: FloatArray, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which values, shape ``(..., n_columns)``, are finite or may be unknown by their column's definition."""
+    can_be_unknown = np.array([find_column(name).can_be_unknown for name in names], dtype=np.bool_)
+    known: NDArray[np.bool_] = np.isfinite(values) | (np.isnan(values) & can_be_unknown)
+    return known
 
 
 def make_targets(adj_close: FloatArray, ends: IntArray, horizons: Sequence[int]) -> FloatArray:

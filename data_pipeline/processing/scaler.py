@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import FloatArray
 
 ScalerKind = Literal["standard", "min_max", "robust"]
@@ -22,9 +23,12 @@ class ColumnScaling:
     width: tuple[float, ...]
 
     def apply(self, values: FloatArray) -> Float32Array:
-        """Scaled, clipped values of the same shape ``(..., n_columns)``, in the network's float32."""
+        """Scaled, clipped values of the same shape ``(..., n_columns)``, in the network's float32.
+
+        NaN, which only a column that ``can_be_unknown`` brings here, becomes 0.
+        """
         scaled = (values - np.array(self.center)) / np.array(self.width)
-        clipped: Float32Array = np.clip(scaled, -CLIP, CLIP).astype(np.float32)
+        clipped: Float32Array = np.clip(np.nan_to_num(scaled), -CLIP, CLIP).astype(np.float32)
         return clipped
 
 
@@ -64,6 +68,10 @@ def fit_scaler(kind: ScalerKind, windows: FloatArray, contexts: FloatArray) -> S
     ----------
     windows : shape ``(n, lookback, n_columns)``, unscaled.
     contexts : shape ``(n, n_context)``, unscaled.
+
+    Raises
+    ------
+    ConfigurationError : a column is unknown (NaN) on every day: there is nothing to learn about it.
     """
     rows = windows.reshape(-1, windows.shape[-1])
     return Scaler(kind, _fit_columns(kind, rows), _fit_columns(kind, contexts))
@@ -72,6 +80,8 @@ def fit_scaler(kind: ScalerKind, windows: FloatArray, contexts: FloatArray) -> S
 def _fit_columns(kind: ScalerKind, rows: FloatArray) -> ColumnScaling:
     if rows.shape[1] == 0:
         return ColumnScaling((), ())
+    if np.isnan(rows).all(axis=0).any():
+        raise ConfigurationError("an input column is unknown on all training days: market columns need a universe")
     center, width = _fitted_numbers(kind, rows)
     # scikit-learn itself puts 1 where a column is constant.
     return ColumnScaling(tuple(map(float, center)), tuple(map(float, width)))

@@ -28,7 +28,8 @@ def reference_distribution(config: TrainingConfig, sample: Windows) -> list[Colu
     """Distribution of each input column at the sampled cutoffs, window columns first."""
     newest = np.concatenate([sample.window[:, -1], sample.context], axis=1)
     names = (*config.columns, *config.context_columns)
-    return [_distribution(name, newest[:, place]) for place, name in enumerate(names)]
+    known = np.isfinite(newest)  # a day without market inputs says nothing about their distribution
+    return [_distribution(name, newest[known[:, place], place]) for place, name in enumerate(names)]
 
 
 def _distribution(name: str, values: FloatArray) -> ColumnDistribution:

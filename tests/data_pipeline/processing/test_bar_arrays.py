@@ -39,3 +39,18 @@ def test_until_includes_its_day_and_last_takes_what_there_is() -> None:
     bars = make_bars(5, start="2024-01-01")
     assert bars.until(date(2024, 1, 3)).cutoff == date(2024, 1, 3)
     assert len(bars.last(9)) == 5
+
+
+def test_market_arrays_are_cut_with_the_bars() -> None:
+    bars = make_bars(6)
+
+    assert bars[2:5].market_return.tolist() == bars.market_return[2:5].tolist()
+    assert bars.last(2).market_absolute_return.tolist() == bars.market_absolute_return[-2:].tolist()
+
+
+def test_without_a_universe_the_market_is_unknown_every_day() -> None:
+    bars = make_bars(6)
+    alone = BarArrays(bars.trading_day, bars.open, bars.high, bars.low, bars.close, bars.adj_close, bars.volume)
+
+    assert np.isnan(alone.market_return).all()
+    assert len(alone.until(bars.trading_day[3].item()).market_absolute_return) == 4

@@ -1,10 +1,12 @@
 """Columns against values worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from data_pipeline.errors import ConfigurationError
-from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays
 from data_pipeline.processing.bar_columns import gap, range_volatility, volume_ratio
 from data_pipeline.processing.context_columns import calendar_wave, drawdown, jump_share, momentum, volatility_state
 from data_pipeline.processing.input_columns import COLUMNS, compute_columns, find_column, warm_up
@@ -100,6 +102,21 @@ def test_the_week_begins_on_monday() -> None:
     np.testing.assert_allclose(
         calendar_wave(bars, wave=np.sin, period="week"), np.sin(2 * np.pi * np.arange(5) / 7), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", sorted(COLUMNS))
+def test_a_column_reads_what_it_declares_and_nothing_else(name: str) -> None:
+    """``closes`` promises that a client's closes suffice, ``bars`` that the market may be anything."""
+    column, bars = COLUMNS[name], make_bars(400)
+    others = {field: np.full(400, np.nan) for field in ("open", "high", "low", "close", "volume")}
+    no_market = dict.fromkeys(MARKET_ARRAYS, np.full(400, np.nan))
+    unread = {
+        "closes": {"trading_day": bars.trading_day + 2, **others, **no_market},
+        "bars": no_market,
+        "market": {"trading_day": bars.trading_day + 2, "adj_close": others["close"], **others},
+    }
+
+    np.testing.assert_array_equal(column.compute(replace(bars, **unread[column.reads])), column.compute(bars))
 
 
 def test_columns_stand_side_by_side_in_the_order_asked_for() -> None:

@@ -17,7 +17,7 @@ from data_pipeline.processing.volatility import log_returns, volatility_scale
 from tests.made_up_bars import make_bars
 
 SPEC = InputSpec(
-    columns=("log_return", "range_volatility", "gap", "volume_ratio"),
+    columns=("log_return", "range_volatility", "gap", "volume_ratio", "market_return", "market_absolute_return"),
     context_columns=("volatility_level", "volatility_state_fast", "drawdown", "weekday_sine"),
     lookback=40,
 )
@@ -128,8 +128,22 @@ def rank_in_series(bars: BarArrays) -> FloatArray:
     return np.argsort(np.argsort(bars.volume)).astype(np.float64)
 
 
+def tomorrows_market(bars: BarArrays) -> FloatArray:
+    """Leak: how the universe does on the day after."""
+    return np.roll(bars.market_return, -1)
+
+
 @pytest.mark.parametrize(
-    "leak", [centred_mean, whole_series_score, back_filled, tomorrows_return, days_to_next_bar, rank_in_series]
+    "leak",
+    [
+        centred_mean,
+        whole_series_score,
+        back_filled,
+        tomorrows_return,
+        days_to_next_bar,
+        rank_in_series,
+        tomorrows_market,
+    ],
 )
 def test_a_planted_leak_from_the_future_is_caught(leak: Callable[[BarArrays], FloatArray]) -> None:
     faults = look_ahead_faults(leak, make_bars(300, seed=1), end=200, warm_up=20)

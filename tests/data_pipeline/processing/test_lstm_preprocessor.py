@@ -56,6 +56,17 @@ def test_a_missing_price_inside_the_window_is_an_error_that_names_the_day() -> N
         latest_window(broken, SPEC)
 
 
+def test_a_day_on_which_the_market_is_unknown_makes_no_window_unusable() -> None:
+    bars = make_bars(300)
+    holiday = replace(bars, market_return=np.where(np.arange(300) == 295, np.nan, bars.market_return))
+    spec = SPEC.model_copy(update={"columns": ("log_return", "market_return")})
+
+    window, _, _ = latest_window(holiday, spec)
+
+    assert np.flatnonzero(np.isnan(window[:, 1])).tolist() == [spec.lookback - 5]
+    assert prepare_series(holiday, spec).usable_ends().tolist() == prepare_series(bars, spec).usable_ends().tolist()
+
+
 def test_cutoffs_begin_with_enough_history_and_skip_windows_that_hold_a_gap() -> None:
     bars = make_bars(300)
     gap = replace(bars, volume=np.where(np.arange(300) == 260, np.nan, bars.volume))

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.scaler import CLIP, Scaler, fit_scaler
 
 WINDOWS = np.array([[[0.0, 10.0], [2.0, 10.0]], [[4.0, 10.0], [6.0, 10.0]]])  # the second column never varies
@@ -74,3 +75,19 @@ def test_numbers_that_are_no_scaler_are_refused(change: dict[str, object]) -> No
 
     with pytest.raises(ValueError, match="scaler"):
         Scaler.from_dict(content)
+
+
+def test_an_unknown_value_is_scaled_to_the_centre() -> None:
+    """A day without market inputs is an ordinary day; learnt from the days that have them."""
+    windows = np.where(WINDOWS == 6.0, np.nan, WINDOWS)
+    scaler = fit_scaler("standard", windows, CONTEXTS)
+
+    window, _ = scaler.apply(windows, CONTEXTS)
+
+    assert scaler.window.center[0] == pytest.approx(2.0)
+    assert window[1, 1].tolist() == [0.0, 0.0]
+
+
+def test_a_column_that_is_never_known_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="unknown on all training days"):
+        fit_scaler("standard", np.full((2, 2, 1), np.nan), CONTEXTS)
