@@ -60,7 +60,7 @@ def future_variants(bars: BarArrays, end: int, seed: int = 0) -> dict[str, BarAr
 
 def _each_number(bars: BarArrays, change: Callable[[FloatArray], FloatArray]) -> BarArrays:
     numbers = [field.name for field in fields(bars) if field.name != "trading_day"]
-    return replace(bars, **{name: change(getattr(bars, name)) for name in numbers})
+    return BarArrays(trading_day=bars.trading_day, **{name: change(getattr(bars, name)) for name in numbers})
 
 
 def _agree(values: FloatArray, known: FloatArray, tolerance: float = START_TOLERANCE) -> bool:

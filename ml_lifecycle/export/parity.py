@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import InputSpec, known_values, latest_window, prepare_series
@@ -42,7 +43,7 @@ def _real_inputs(bars: BarArrays, spec: InputSpec) -> tuple[FloatArray, FloatArr
     """Unscaled windows at every row; the context and scale are the newest bar's, the only one that has them."""
     series = prepare_series(bars.last(spec.history_needed), spec)
     _, context, scale = latest_window(bars, spec)
-    known = known_values(series.columns, spec.columns).all(axis=1)
+    known: NDArray[np.bool_] = np.all(known_values(series.columns, spec.columns), axis=1)
     ends = np.arange(spec.lookback - 1, len(known))
     whole = ends[[known[end + 1 - spec.lookback : end + 1].all() for end in ends]]
     windows = replace(series, scale=np.full(len(known), scale)).windows(whole)
