@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
+from app.core.paging import PageLimit
 from app.core.security import admit
 from app.features.market_data import service
 from app.features.market_data.errors import TickerNotStoredError
@@ -21,7 +22,6 @@ router = APIRouter(
     responses=problem_responses(DatabaseUnavailableError),
 )
 
-PageLimit = Annotated[int, Query(ge=1, le=200)]
 TickerCursor = Annotated[
     str | None,
     Query(pattern=r"^[A-Z0-9^][A-Z0-9.=^-]{0,19}$", description="`next_cursor` of the page before: its last ticker."),

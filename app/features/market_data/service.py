@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.paging import page_of
 from app.features.market_data import crud
 from app.features.market_data.errors import TickerNotStoredError
 from app.features.market_data.schemas import BarRead, BarsRead, DataVersionRead, QualityRead, TickerRead
@@ -100,8 +101,7 @@ def bars_of(row: ServingWindowRow) -> BarArrays:
 async def list_tickers(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[TickerRead]:
     """One page of the stored tickers."""
     rows = await crud.list_newest_windows(db, after=cursor, limit=limit + 1)
-    items = [TickerRead.model_validate(row) for row in rows[:limit]]
-    return Page(items=items, next_cursor=items[-1].ticker if len(rows) > limit else None)
+    return page_of(rows, limit, item=TickerRead.model_validate, cursor=lambda last: last.ticker)
 
 
 async def read_bars(db: AsyncSession, ticker: str, *, limit: int) -> BarsRead:
@@ -139,5 +139,4 @@ async def list_versions(db: AsyncSession, *, limit: int) -> list[DataVersionRead
 async def list_quality(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[QualityRead]:
     """One page of the newest quality report of each ticker."""
     rows = await crud.list_newest_reports(db, after=cursor, limit=limit + 1)
-    items = [QualityRead.model_validate(row) for row in rows[:limit]]
-    return Page(items=items, next_cursor=items[-1].ticker if len(rows) > limit else None)
+    return page_of(rows, limit, item=QualityRead.model_validate, cursor=lambda last: last.ticker)

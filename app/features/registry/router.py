@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
+from app.core.paging import PageLimit
 from app.core.security import admit
 from app.features.registry import service
 from app.features.registry.champion import ChampionHolder
@@ -20,8 +21,6 @@ router = APIRouter(
     dependencies=[Security(admit, scopes=[Scope.PREDICT])],
     responses=problem_responses(DatabaseUnavailableError),
 )
-
-PageLimit = Annotated[int, Query(ge=1, le=200)]
 
 
 @router.get("/model/info", responses=problem_responses(NoChampionError))

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
+from app.core.paging import page_of
 from app.features.registry import crud
 from app.features.registry.champion import Champion
 from app.features.registry.errors import BundleNotFoundError, GateEvidenceMissingError, PromotionReasonMissingError
@@ -105,8 +106,7 @@ async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
 async def list_promotions(db: AsyncSession, *, cursor: int | None, limit: int) -> Page[PromotionRead]:
     """One page of the ledger, newest first."""
     rows = await crud.newest_promotions(db, limit=limit + 1, before=cursor)
-    items = [PromotionRead.model_validate(row) for row in rows[:limit]]
-    return Page(items=items, next_cursor=str(items[-1].id) if len(rows) > limit else None)
+    return page_of(rows, limit, item=PromotionRead.model_validate, cursor=lambda last: str(last.id))
 
 
 def describe(champion: Champion, now: datetime, *, flagged: bool) -> ModelInfo:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
+from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import PredictUser
 from app.features.market_data.errors import (
     CollectionFailedError,
@@ -102,12 +103,9 @@ async def predict_from_body(
     return await desk.answer(db, question)
 
 
-@router.get("/predictions")
+@router.get("/predictions", responses=problem_responses(InvalidCursorError))
 async def list_predictions(
-    db: DbSession,
-    user: PredictUser,
-    cursor: Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    db: DbSession, user: PredictUser, cursor: Cursor = None, limit: PageLimit = 50
 ) -> Page[PredictionRead]:
     """What you were answered, newest first."""
     return await service.list_predictions(db, user.user_id, cursor=cursor, limit=limit)

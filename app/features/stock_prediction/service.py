@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.monitoring import metrics
-from app.core.paging import decode_cursor, encode_cursor
+from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.features.market_data.windows import WindowDesk, is_stale
 from app.features.registry.champion import ChampionHolder
 from app.features.stock_prediction import answers, crud
@@ -111,8 +111,10 @@ async def list_predictions(db: AsyncSession, user_id: UUID, *, cursor: str | Non
     ------
     InvalidCursorError
     """
-    before = decode_cursor(cursor) if cursor is not None else None
-    rows = await crud.list_predictions(db, user_id, limit=limit + 1, before=before)
-    items = [answers.prediction_of(row) for row in rows[:limit]]
-    last = items[-1] if len(rows) > limit else None
-    return Page(items=items, next_cursor=None if last is None else encode_cursor(last.answered_at, last.prediction_id))
+    rows = await crud.list_predictions(db, user_id, limit=limit + 1, before=decode_cursor(cursor))
+    return page_of(
+        rows,
+        limit,
+        item=answers.prediction_of,
+        cursor=lambda last: encode_cursor(last.answered_at, last.prediction_id),
+    )

@@ -4,11 +4,11 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 
 from app.core.database import DbSession
 from app.core.openapi import problem_responses
-from app.core.paging import InvalidCursorError
+from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.passwords import HashingBusyError, PasswordHasher
 from app.core.security import AdminUser, CurrentUser
 from app.features.users import service
@@ -17,8 +17,6 @@ from app.features.users.schemas import PasswordChange, UserPatch
 from app.models.user import User
 from app.schemas.page import Page
 from app.schemas.user import UserRead
-
-LONGEST_CURSOR = 200
 
 router = APIRouter(prefix="/users", tags=["accounts"])
 
@@ -53,12 +51,7 @@ async def delete_me(user: CurrentUser, db: DbSession) -> None:
 
 
 @router.get("", responses=problem_responses(InvalidCursorError))
-async def list_users(
-    _admin: AdminUser,
-    db: DbSession,
-    cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR, description="From `next_cursor`.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Page[UserRead]:
+async def list_users(_admin: AdminUser, db: DbSession, cursor: Cursor = None, limit: PageLimit = 50) -> Page[UserRead]:
     """All accounts, oldest first."""
     return await service.list_users(db, cursor=cursor, limit=limit)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.paging import decode_cursor, encode_cursor
+from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.core.passwords import PasswordHasher
 from app.core.security import Principal, now_utc
 from app.features.users import crud
@@ -56,11 +56,10 @@ async def list_users(db: AsyncSession, *, cursor: str | None, limit: int) -> Pag
     ------
     InvalidCursorError
     """
-    after = decode_cursor(cursor) if cursor is not None else None
-    rows = await crud.list_users(db, after=after, limit=limit + 1)
-    shown = rows[:limit]
-    next_cursor = encode_cursor(shown[-1].created_at, shown[-1].id) if len(rows) > limit else None
-    return Page(items=[UserRead.model_validate(user) for user in shown], next_cursor=next_cursor)
+    rows = await crud.list_users(db, after=decode_cursor(cursor), limit=limit + 1)
+    return page_of(
+        rows, limit, item=UserRead.model_validate, cursor=lambda last: encode_cursor(last.created_at, last.id)
+    )
 
 
 async def change_password(
