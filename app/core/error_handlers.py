@@ -1,6 +1,5 @@
 """What an exception that leaves an endpoint turns into."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,16 +13,16 @@ from structlog.typing import FilteringBoundLogger
 import app.core.inner_problems  # noqa: F401 (registers the inner packages' errors)
 from app.core.problems import (
     FOUND_ON_THE_WAY_IN,
-    INVALID_REQUEST,
     Problem,
     document_of,
     headers_of,
+    invalid_place,
+    invalid_request,
     problem_of,
     problem_response,
 )
+from app.core.query import SingleKeysMiddleware
 from data_pipeline.errors import ClosecastError
-
-NAME_LIMIT = 100  # a name inside a location may be the client's own text: repeated, but not without bound
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -33,6 +32,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ClosecastError, answer_project_error)
     app.add_exception_handler(RequestValidationError, answer_invalid_request)
     app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_middleware(SingleKeysMiddleware)  # what FastAPI does not refuse by itself
 
 
 async def answer_project_error(request: Request, error: Exception) -> Response:
@@ -47,18 +47,13 @@ async def answer_project_error(request: Request, error: Exception) -> Response:
 async def answer_invalid_request(request: Request, error: Exception) -> Response:
     """Name each place that does not fit the OpenAPI document, without repeating what was sent there."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
-    places = [invalid_place(found) for found in error.errors()]
-    noun = "place is" if len(places) == 1 else "places are"
-    return problem_response(request, INVALID_REQUEST.document(f"{len(places)} {noun} not as documented", errors=places))
+    places = [invalid_place(found["loc"], message_of(found), found["type"]) for found in error.errors()]
+    return problem_response(request, invalid_request(places))
 
 
-def invalid_place(found: Any) -> dict[str, Any]:
-    """One entry of ``errors``: where, which rule, in words; never the value, which may be a secret."""
-    return {"location": _bounded(found["loc"]), "message": found["msg"], "type": found["type"]}
-
-
-def _bounded(location: Sequence[str | int]) -> list[str | int]:
-    return [part[:NAME_LIMIT] if isinstance(part, str) else part for part in location]
+def message_of(found: Any) -> str:
+    """What a rule says; pydantic puts "Value error, " before the words of a rule of ours."""
+    return str(found["ctx"]["error"] if found["type"] == "value_error" else found["msg"])
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:

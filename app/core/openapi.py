@@ -122,8 +122,7 @@ def _declare_common_problems(operation: dict[str, Any]) -> None:
 
 
 def _common_problems(operation: dict[str, Any]) -> Iterator[Problem]:
-    if "requestBody" in operation or "parameters" in operation:
-        yield INVALID_REQUEST
+    yield INVALID_REQUEST  # of any query that gives a key twice
     if "requestBody" in operation:
         yield MALFORMED_BODY
         yield BODY_TOO_LARGE

@@ -7,7 +7,7 @@ A feature registers its own errors where it defines them::
         '''No such forecast is yours: list them at /predictions.'''
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 from data_pipeline.errors import ClosecastError
 
 MEDIA_TYPE = "application/problem+json"
+NAME_LIMIT = 100  # a name inside a location may be the client's own text: repeated, but not without bound
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,18 @@ def document_of(error: ClosecastError) -> dict[str, Any]:
     kind = problem_of(error)
     detail = kind.example if kind.status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
     return kind.document(detail, **{name: getattr(error, name) for name in kind.members})
+
+
+def invalid_place(location: Sequence[str | int], message: str, rule: str) -> dict[str, Any]:
+    """One entry of ``errors``: where, in words, which rule; never the value, which may be a secret."""
+    bounded = [part[:NAME_LIMIT] if isinstance(part, str) else part for part in location]
+    return {"location": bounded, "message": message, "type": rule}
+
+
+def invalid_request(places: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The problem document of a request that does not fit the OpenAPI document in these places."""
+    noun = "place is" if len(places) == 1 else "places are"
+    return INVALID_REQUEST.document(f"{len(places)} {noun} not as documented", errors=places)
 
 
 def headers_of(error: ClosecastError) -> dict[str, str]:

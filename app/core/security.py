@@ -157,7 +157,7 @@ class Tokens:
         try:
             claims = self._decode(token)
             if claims["typ"] != kind:
-                raise InvalidTokenError(f"a {kind} token is needed here")
+                raise InvalidTokenError(f"this is no {kind} token")
             return TokenClaims(
                 sub=UUID(claims["sub"]),
                 sid=UUID(claims["sid"]),

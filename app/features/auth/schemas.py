@@ -5,17 +5,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.core.security import LONGEST_TOKEN
+from app.schemas.json_body import JsonBody
 from app.schemas.token import EXAMPLE_TOKEN
 from app.schemas.user import EmailAddress, KnownPassword, NewPassword
 
 ShortText = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\x00]*$")]  # PostgreSQL's text holds no NUL
 
 
-class Registration(BaseModel):
+class Registration(JsonBody):
     """A new account."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"example": {"email": "jane@example.org", "password": "seven green herons wade"}},
     )
 
@@ -41,9 +41,9 @@ class PasswordGrant(BaseModel):
     client_secret: ShortText | None = None
 
 
-class RefreshGrant(BaseModel):
+class RefreshGrant(JsonBody):
     """A refresh token."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"refresh_token": EXAMPLE_TOKEN}})
+    model_config = ConfigDict(json_schema_extra={"example": {"refresh_token": EXAMPLE_TOKEN}})
 
     refresh_token: str = Field(min_length=1, max_length=LONGEST_TOKEN)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.features.stock_prediction.errors import ModelPathRefusedError
+from app.schemas.json_body import IsoDate, JsonBody
 from data_pipeline.ticker import parse_ticker
 
 DISCLAIMER = (
@@ -33,7 +34,7 @@ class ForecastWish(BaseModel):
 
     days_ahead: DaysAhead = Field(default=DEFAULT_DAYS_AHEAD, description="Trading days shown.")
     horizon: DaysAhead | None = Field(default=None, description="The same as days_ahead.")
-    as_of: Annotated[date, AfterValidator(no_later_than_today)] | None = Field(
+    as_of: Annotated[IsoDate, AfterValidator(no_later_than_today)] | None = Field(
         default=None, description="Forecast as if made after this day's close; not after today (UTC)."
     )
 
@@ -49,7 +50,7 @@ class ForecastWish(BaseModel):
         return self.days_ahead if self.horizon is None else self.horizon
 
 
-class PredictRequest(ForecastWish):
+class PredictRequest(ForecastWish, JsonBody):
     """The same question as ``GET /predict/{ticker}``."""
 
     model_config = ConfigDict(

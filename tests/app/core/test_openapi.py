@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from app.config import Settings
 from app.core.openapi import operations
 from app.main import create_app
+from app.schemas.json_body import JsonBody
 
 OPEN_TO_ALL = {
     "about",
@@ -94,6 +95,36 @@ def test_unknown_fields_are_refused_in_every_body(document: dict[str, Any]) -> N
         for content in operation.get("requestBody", {}).get("content", {}).values():
             for schema in object_schemas(document, content["schema"]):
                 assert schema.get("additionalProperties") is False, (name, schema.get("title"))
+
+
+def test_no_body_takes_a_value_of_another_type_for_the_documented_one(document: dict[str, Any]) -> None:
+    strict = {body.__name__ for body in subclasses(JsonBody)}
+    bodies = {
+        content["schema"]["$ref"].split("/")[-1]
+        for operation in operations(document)
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items()
+        if media_type == "application/json"
+    }
+
+    assert bodies
+    assert bodies <= strict
+
+
+def subclasses(body: type[JsonBody]) -> Iterator[type[JsonBody]]:
+    """Every class below a class."""
+    for each in body.__subclasses__():
+        yield each
+        yield from subclasses(each)
+
+
+def test_no_route_takes_a_list_in_its_query(document: dict[str, Any]) -> None:
+    """A key that is given twice is refused before any route is asked."""
+    assert [
+        (name, parameter["name"])
+        for name, operation in by_id(document).items()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "query" and "'array'" in str(parameter["schema"])
+    ] == []
 
 
 def object_schemas(document: dict[str, Any], schema: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from httpx import ASGITransport, AsyncClient
 from app.core.problems import FOUND_ON_THE_WAY_IN, PROBLEMS, document_of, headers_of, problem_of
 from data_pipeline.errors import ClosecastError, ConfigurationError, InsufficientHistoryError
 from data_pipeline.sources.base import RateLimitedError
+from tests.app.accounts import Account
 
 LISTS_UNREGISTERED = """
 import app.main
@@ -156,6 +157,27 @@ async def test_a_field_name_is_repeated_but_not_without_bound(client: httpx.Asyn
     answer = await client.post("/auth/refresh", json={"refresh_token": "x", "n" * 10_000: 1})
 
     assert answer.json()["errors"][0]["location"] == ["body", "n" * 100]
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/predict/AAPL?days_ahead=1&days_ahead=5", "days_ahead"),
+        ("/api/v1/tickers/?limit=1&cursor=A&limit=1", "limit"),
+        ("/users?limit=&limit", "limit"),
+        ("/livez?%6Eobody=1&nobody=2", "nobody"),
+    ],
+)
+async def test_a_query_key_that_is_given_twice_is_refused_on_every_route(
+    client: httpx.AsyncClient, admin: Account, path: str, key: str
+) -> None:
+    """Taking one of the values would leave the other one out without a word."""
+    answer = await client.get(path, headers=admin.headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert answer.json()["errors"] == [
+        {"location": ["query", key], "message": "Input should be given once", "type": "repeated_key"}
+    ]
 
 
 async def test_a_body_that_cannot_be_read_is_a_problem(client: httpx.AsyncClient) -> None:

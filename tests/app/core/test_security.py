@@ -182,9 +182,9 @@ def test_a_refresh_token_is_no_access_token_and_the_other_way_round() -> None:
     tokens = make_tokens()
     refresh = tokens.sign("refresh", user_id=USER, sign_in_id=SIGN_IN, lifetime=timedelta(days=1))
 
-    with pytest.raises(InvalidTokenError):
+    with pytest.raises(InvalidTokenError, match="this is no access token"):
         tokens.verify(refresh, "access")
-    with pytest.raises(InvalidTokenError):
+    with pytest.raises(InvalidTokenError, match="this is no refresh token"):
         tokens.verify(sign_access(tokens), "refresh")
 
 

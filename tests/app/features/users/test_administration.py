@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,6 +36,16 @@ async def test_a_disabled_account_stops_at_once(
     form = {"username": registered_user.email, "password": registered_user.password}
     signed_in = await client.post("/auth/token", data=form)
     assert (signed_in.status_code, signed_in.json()["type"]) == (403, "/problems/account-disabled")
+
+
+@pytest.mark.parametrize("body", [{"disabled": 1}, {"disabled": "true"}, {"scopes": "train"}, {"scopes": [1]}], ids=str)
+async def test_a_value_of_another_json_type_changes_nothing(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account, body: dict[str, Any]
+) -> None:
+    answer = await patch(client, admin, registered_user.id, body)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert await status_of(client, registered_user) == 200
 
 
 async def test_an_account_that_is_disabled_by_hand_stops_at_once_too(
