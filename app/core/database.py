@@ -39,7 +39,9 @@ def database_url(settings: Settings) -> URL:
     ConfigurationError : no ``database_url`` is set (``closecast serve`` sets it for its children), or it is none.
     """
     if settings.database_url is None:
-        raise ConfigurationError("database_url is not set: name a PostgreSQL, or start with `closecast serve`")
+        raise ConfigurationError(
+            "CLOSECAST_DATABASE_URL is not set: name a PostgreSQL, or start with `closecast serve`"
+        )
     return psycopg_url(settings.database_url.get_secret_value())
 
 
@@ -48,12 +50,17 @@ def psycopg_url(url: str) -> URL:
     try:
         return make_url(url).set(drivername="postgresql+psycopg")
     except ArgumentError as error:  # its message is the URL with its password
-        raise ConfigurationError("database_url is no database address: postgresql://user@host/database") from error
+        raise ConfigurationError(
+            "CLOSECAST_DATABASE_URL is no database address: postgresql://user@host/database"
+        ) from error
 
 
 def connection_string(settings: Settings) -> str:
     """The configured database as ``postgresql://…``, without deadlines; holds the password."""
-    return database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    url = database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    # SQLAlchemy spells a space as itself, after the question mark as `+`; libpq takes neither for one.
+    address, mark, query = url.partition("?")
+    return address.replace(" ", "%20") + mark + query.replace("+", "%20")
 
 
 def bounded_connection_string(settings: Settings) -> str:

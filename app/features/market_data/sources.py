@@ -29,7 +29,7 @@ def _open(name: str, settings: Settings) -> PriceSource:
         from data_pipeline.sources.file_source import FileSource
 
         if settings.files_path is None:
-            raise ConfigurationError("the source `files` needs files_path")
+            raise ConfigurationError("the source `files` needs CLOSECAST_FILES_PATH")
         return FileSource(settings.files_path)
     from data_pipeline.sources.yfinance_collector import YFinanceSource
 

@@ -1,28 +1,68 @@
 """The way to PostgreSQL has a deadline."""
 
 import time
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.core.database import create_engine, database_url, is_connection_trouble, session_factory
+from app.core.database import (
+    bounded_connection_string,
+    connection_string,
+    create_engine,
+    database_url,
+    is_connection_trouble,
+    session_factory,
+)
 from data_pipeline.errors import ConfigurationError
 
 
 def test_no_database_is_a_clear_refusal() -> None:
     """The embedded one is started by `closecast serve`, which tells its children where it is."""
-    with pytest.raises(ConfigurationError, match="database_url is not set"):
+    with pytest.raises(ConfigurationError, match="CLOSECAST_DATABASE_URL is not set"):
         database_url(Settings(_env_file=None))
 
 
 def test_a_database_url_that_is_none_is_refused_without_being_shown() -> None:
-    with pytest.raises(ConfigurationError, match="is no database address") as refused:
+    with pytest.raises(ConfigurationError, match="CLOSECAST_DATABASE_URL is no database address") as refused:
         database_url(Settings(database_url=SecretStr("junk with a s3cret"), _env_file=None))
     assert "s3cret" not in str(refused.value)
+
+
+def test_an_encoded_space_stays_one_on_the_way_to_libpq() -> None:
+    """And a plus stays a plus; each part of an address may hold both."""
+    url = "postgresql://a%20b%2Bc:d%20e%2Bf@host/g%20h%2Bi?application_name=j%20k%2Bl"
+    settings = Settings(_env_file=None, database_url=SecretStr(url))
+
+    read = conninfo_to_dict(connection_string(settings))
+
+    assert (read["user"], read["password"], read["dbname"]) == ("a b+c", "d e+f", "g h+i")
+    assert read["application_name"] == "j k+l"
+
+
+def test_a_user_with_a_space_in_name_and_password_gets_in(settings: Settings) -> None:
+    role = f"two words {uuid4().hex}"  # roles belong to the server, which other tests share
+    url = database_url(settings).update_query_dict({"application_name": "two words"}).set(username=role)
+    asking = settings.model_copy(
+        update={"database_url": SecretStr(url.set(password="p w+d").render_as_string(hide_password=False))}
+    )
+    with psycopg.connect(connection_string(settings), autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'p w+d'").format(sql.Identifier(role)))
+        try:
+            with psycopg.connect(connection_string(asking)) as connection:
+                row = connection.execute("SELECT current_user, current_setting('application_name')").fetchone()
+            psycopg.connect(bounded_connection_string(asking)).close()
+        finally:
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+    assert row == (role, "two words")
 
 
 async def test_a_statement_that_takes_too_long_is_cut_off(settings: Settings) -> None:

@@ -20,5 +20,5 @@ def test_sources_are_asked_in_the_order_of_the_settings(settings: Settings, tmp_
 
 def test_files_without_a_path_are_refused(settings: Settings) -> None:
     """The message names the setting."""
-    with pytest.raises(ConfigurationError, match="files_path"):
+    with pytest.raises(ConfigurationError, match="CLOSECAST_FILES_PATH"):
         open_sources(settings.model_copy(update={"sources": ["files"]}))
