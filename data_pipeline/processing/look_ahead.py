@@ -1,46 +1,80 @@
 """Hunting look-ahead: change everything after a cutoff and demand that nothing up to the cutoff moves.
 
-Used by the tests on every input column; a column of one's own can be held against the same measures.
+One ticker's bars, one computation on them; ``ml_lifecycle.evaluation.look_ahead_check`` walks the whole path with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatArray
+from data_pipeline.processing.column_definition import InputColumn
 
 Compute = Callable[[BarArrays], FloatArray]
 
-FACTOR_TOLERANCE = 1e-12  # relative, when a later dividend rescales the past
+FACTOR_TOLERANCE = 1e-12  # relative, when a later dividend or split rescales the past
 START_TOLERANCE = 1e-9  # relative, when the series starts later, beyond the warm-up
 LATER_FACTOR = 0.9731
+_PRICES = ("open", "high", "low", "close", "adj_close")
 
 
-def look_ahead_faults(compute: Compute, bars: BarArrays, *, end: int, warm_up: int, seed: int = 0) -> list[str]:
+def look_ahead_faults(
+    compute: Compute, bars: BarArrays, *, end: int, warm_up: int, seed: int = 0, can_be_unknown: bool = False
+) -> list[str]:
     """What is wrong with a computation, one line each; empty where nothing is.
 
     Parameters
     ----------
     compute : bars to one value (or one row of values) per bar.
-    end : row of the cutoff, with bars after it.
+    end : row of the cutoff, 8 at least, with bars after it.
     warm_up : rows that need not be exact, as the computation declares.
+    can_be_unknown : NaN is allowed beyond the warm-up too.
     """
-    known = compute(bars)[: end + 1]
-    faults = [
-        f"bars after the cutoff {name}: a value at or before it moved"
-        for name, variant in future_variants(bars, end, seed).items()
-        if not np.array_equal(compute(variant)[: end + 1], known, equal_nan=True)
-    ]
-    rescaled = replace(bars, adj_close=bars.adj_close * LATER_FACTOR)
-    if not _agree(compute(rescaled)[warm_up : end + 1], known[warm_up:], FACTOR_TOLERANCE):
-        faults.append("a later adjustment factor moved a value")
+    known = _quietly(compute, bars)[: end + 1]
+    faults = list(future_faults(compute, bars, end=end, seed=seed))
+    faults += list(rescaling_faults(compute, bars, end=end, warm_up=warm_up))
     start = (end - warm_up) // 2
-    if start > 0 and not _agree(compute(bars[start:])[warm_up : end + 1 - start], known[start + warm_up :]):
-        faults.append(f"the series starts {start} bars later: a value beyond the warm-up of {warm_up} moved")
-    if not np.isfinite(known[warm_up:]).all():
+    if start > 0:
+        later = _quietly(compute, bars[start:])[warm_up : end + 1 - start]
+        if not agree(later, known[start + warm_up :], START_TOLERANCE):
+            faults.append(f"the series starts {start} bars later: a value beyond the warm-up of {warm_up} moved")
+    beyond = known[warm_up:]
+    if not (np.isfinite(beyond) | (np.isnan(beyond) & can_be_unknown)).all():
         faults.append(f"a value beyond the warm-up of {warm_up} is not finite")
     return faults
+
+
+def future_faults(compute: Compute, bars: BarArrays, *, end: int, seed: int = 0) -> Iterator[str]:
+    """Whatever else the future holds, every value up to row ``end`` must stay as it is, bit for bit.
+
+    Tried on the bars themselves and on ``awkward_pasts``: what fills holes from behind shows only where there are some.
+    """
+    for past, base in {"": bars, **awkward_pasts(bars, end)}.items():
+        known = _quietly(compute, base)[: end + 1]
+        if not np.array_equal(_quietly(compute, base)[: end + 1], known, equal_nan=True):
+            yield f"twice the same bars{past}: a value moved"
+            continue
+        for name, variant in future_variants(base, end, seed).items():
+            if not np.array_equal(_quietly(compute, variant)[: end + 1], known, equal_nan=True):
+                yield f"bars after the cutoff {name}{past}: a value at or before it moved"
+
+
+def rescaling_faults(compute: Compute, bars: BarArrays, *, end: int, warm_up: int = 0) -> Iterator[str]:
+    """What a later dividend or split does to the stored past must not reach the values."""
+    known = _quietly(compute, bars)[warm_up : end + 1]
+    for name, rescaled in rescaled_variants(bars).items():
+        if not agree(_quietly(compute, rescaled)[warm_up : end + 1], known, FACTOR_TOLERANCE):
+            yield f"{name} moved a value"
+
+
+def reading_faults(column: InputColumn, bars: BarArrays) -> Iterator[str]:
+    """A column must not read more than it declares in ``reads``: which bundles may serve closes alone hangs on it."""
+    known = _quietly(column.compute, bars)
+    for name, variant in unread_variants(column.reads, bars).items():
+        if not np.array_equal(_quietly(column.compute, variant), known, equal_nan=True):
+            yield f"it says that it reads the {column.reads}, and {name} moved a value"
 
 
 def future_variants(bars: BarArrays, end: int, seed: int = 0) -> dict[str, BarArrays]:
@@ -58,16 +92,82 @@ def future_variants(bars: BarArrays, end: int, seed: int = 0) -> dict[str, BarAr
     }
 
 
-def _each_number(bars: BarArrays, change: Callable[[FloatArray], FloatArray]) -> BarArrays:
-    numbers = [field.name for field in fields(bars) if field.name != "trading_day"]
-    return BarArrays(trading_day=bars.trading_day, **{name: change(getattr(bars, name)) for name in numbers})
+def awkward_pasts(bars: BarArrays, end: int) -> dict[str, BarArrays]:
+    """The same bars with days without trade, or without volume and market, at and shortly before the cutoff."""
+    rows, traded = np.array([end - 7, end - 1, end]), np.array([end - 8, end - 2, end - 2])
+    still = {name: _with(getattr(bars, name), rows, bars.close[traded]) for name in ("open", "high", "low", "close")}
+    still["adj_close"] = _with(bars.adj_close, rows, bars.adj_close[traded])
+    unknown = {name: _with(getattr(bars, name), rows, np.nan) for name in ("volume", *MARKET_ARRAYS)}
+    still["volume"] = _with(bars.volume, rows, 0.0)
+    return {
+        " (no trade at the cutoff)": _with_numbers(bars, still),
+        " (volume and market unknown at the cutoff)": _with_numbers(bars, unknown),
+    }
 
 
-def _agree(values: FloatArray, known: FloatArray, tolerance: float = START_TOLERANCE) -> bool:
+def rescaled_variants(bars: BarArrays, factor: float = LATER_FACTOR) -> dict[str, BarArrays]:
+    """The same past as a source tells it after a later dividend, or (split-adjusted) after a later split."""
+    split = {name: getattr(bars, name) * factor for name in _PRICES}
+    return {
+        "a later adjustment factor": replace(bars, adj_close=bars.adj_close * factor),
+        "a later split": _with_numbers(bars, {**split, "volume": bars.volume / factor}),
+    }
+
+
+def unread_variants(reads: str, bars: BarArrays) -> dict[str, BarArrays]:
+    """The same bars with other numbers where a column that declares ``reads`` does not look."""
+    absent = np.full(len(bars), np.nan)
+    without_market = _with_numbers(bars, dict.fromkeys(MARKET_ARRAYS, absent))
+    if reads == "market":
+        return {}
+    if reads == "bars":
+        return {"the market": without_market}
+    days = np.datetime64("2001-01-01", "D") + np.arange(len(bars))
+    return {
+        "the market": without_market,
+        "another price": _with_numbers(bars, dict.fromkeys(_PRICES, bars.adj_close)),
+        "the volume": replace(bars, volume=absent),
+        "the day": replace(bars, trading_day=days),
+    }
+
+
+def agree(values: FloatArray, known: FloatArray, tolerance: float) -> bool:
     """Equal to ``tolerance`` of the value, or of its column's usual size where the value itself is near 0.
 
     A ratio minus 1 has an error of 1e-16 however small it is: near 0 no computation could keep a relative tolerance.
     """
-    usual = np.nanmedian(np.abs(known), axis=0) if len(known) else 0.0
-    allowed = tolerance * np.maximum(np.abs(known), usual)
-    return bool(np.all((np.abs(values - known) <= allowed) | (np.isnan(values) & np.isnan(known))))
+    if values.shape != known.shape:
+        return False
+    size = np.abs(np.where(np.isfinite(known), known, 0.0))
+    usual = np.median(size, axis=0) if len(known) else 0.0
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        near = np.abs(values - known) <= tolerance * np.maximum(size, usual)
+    return bool(np.all(near | (values == known) | (np.isnan(values) & np.isnan(known))))
+
+
+def numbers_of(bars: BarArrays) -> Mapping[str, FloatArray]:
+    """Every array but the days, by name."""
+    return {one.name: getattr(bars, one.name) for one in fields(bars) if one.name != "trading_day"}
+
+
+def _quietly(compute: Compute, bars: BarArrays) -> FloatArray:
+    """Values of made-up bars, on which a division by nothing is no news; one row per bar or it is none of a column."""
+    with np.errstate(all="ignore"):
+        values = np.asarray(compute(bars), dtype=np.float64)
+    if len(values) != len(bars):
+        raise ValueError(f"{len(values)} values for {len(bars)} bars")
+    return values
+
+
+def _each_number(bars: BarArrays, change: Callable[[FloatArray], FloatArray]) -> BarArrays:
+    return _with_numbers(bars, {name: change(values) for name, values in numbers_of(bars).items()})
+
+
+def _with_numbers(bars: BarArrays, numbers: Mapping[str, FloatArray]) -> BarArrays:
+    return BarArrays(trading_day=bars.trading_day, **{**numbers_of(bars), **numbers})
+
+
+def _with(values: FloatArray, rows: NDArray[np.int64], put: FloatArray | Sequence[float] | float) -> FloatArray:
+    changed = values.copy()
+    changed[rows] = put
+    return changed

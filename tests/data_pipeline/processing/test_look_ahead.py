@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.causal_filters import trailing_mean
+from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.input_columns import COLUMNS
-from data_pipeline.processing.look_ahead import LATER_FACTOR, future_variants, look_ahead_faults
+from data_pipeline.processing.look_ahead import LATER_FACTOR, future_variants, look_ahead_faults, reading_faults
 from data_pipeline.processing.lstm_preprocessor import InputSpec, latest_window, prepare_series
 from data_pipeline.processing.volatility import log_returns, volatility_scale
 from tests.made_up_bars import make_bars
@@ -157,7 +158,61 @@ def test_a_price_level_among_the_columns_is_caught() -> None:
     def level(bars: BarArrays) -> FloatArray:
         return trailing_mean(bars.adj_close, 5)
 
-    assert look_ahead_faults(level, make_bars(300), end=200, warm_up=4) == ["a later adjustment factor moved a value"]
+    assert look_ahead_faults(level, make_bars(300), end=200, warm_up=4) == [
+        "a later adjustment factor moved a value",
+        "a later split moved a value",
+    ]
+
+
+def test_a_split_to_come_among_the_columns_is_caught() -> None:
+    """Prices of a split-adjusted source fall with every later split; their level tells how many are to come."""
+
+    def cheap(bars: BarArrays) -> FloatArray:
+        return (bars.close < 20.0).astype(np.float64)
+
+    def adjustment(bars: BarArrays) -> FloatArray:
+        return bars.adj_close / bars.close
+
+    bars = make_bars(300)
+    level = replace(bars, close=np.full(300, 20.1))
+    assert look_ahead_faults(cheap, level, end=200, warm_up=0) == ["a later split moved a value"]
+    assert "a later adjustment factor moved a value" in look_ahead_faults(adjustment, bars, end=200, warm_up=0)
+
+
+@pytest.mark.parametrize("hole", ["volume", "market_return", "log_return"])
+def test_what_fills_holes_from_behind_is_caught_although_these_bars_have_none(hole: str) -> None:
+    """A filler does nothing on whole bars; the check brings days without trade, volume or market of its own."""
+
+    def filled(bars: BarArrays) -> FloatArray:
+        values = log_returns(bars.adj_close) if hole == "log_return" else getattr(bars, hole)
+        known = np.isfinite(values) & (values != 0.0)
+        rows = np.where(known, np.arange(len(bars)), len(bars) - 1)
+        return values[np.minimum.accumulate(rows[::-1])[::-1]]
+
+    faults = look_ahead_faults(filled, make_bars(300), end=200, warm_up=1)
+
+    assert any("at the cutoff): a value at or before it moved" in fault for fault in faults)
+    assert not any(fault.startswith("bars after the cutoff changed:") for fault in faults)
+
+
+def test_a_column_that_draws_lots_is_caught() -> None:
+    lots = np.random.default_rng(0)
+
+    faults = look_ahead_faults(lambda bars: lots.random(len(bars)), make_bars(300), end=200, warm_up=0)
+
+    assert faults[0] == "twice the same bars: a value moved"
+
+
+def test_a_column_that_reads_more_than_it_says_is_caught() -> None:
+    """A bundle whose columns all read closes serves windows of closes alone: that must hold."""
+    bars = make_bars(300)
+
+    for column in COLUMNS.values():
+        assert list(reading_faults(column, bars)) == []
+    volume = InputColumn("volume", 0, lambda some: some.volume, reads="closes")
+    assert list(reading_faults(volume, bars)) == ["it says that it reads the closes, and the volume moved a value"]
+    market = InputColumn("market", 0, lambda some: some.market_return)
+    assert list(reading_faults(market, bars)) == ["it says that it reads the bars, and the market moved a value"]
 
 
 def test_a_warm_up_declared_too_short_is_caught() -> None:
