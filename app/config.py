@@ -4,9 +4,19 @@ from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError, from_json
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MINIMUM_SECRET_LENGTH = 32
@@ -29,19 +39,32 @@ PREFIX = "CLOSECAST_"
 OTHER_VARIABLES = frozenset({"CLOSECAST_PUBLISH", "CLOSECAST_SHARED", "CLOSECAST_LISTEN_FD", "CLOSECAST_LIFELINE_FD"})
 
 
+def variable(field: str) -> str:
+    """The environment variable of a setting.
+
+    >>> variable("port")
+    'CLOSECAST_PORT'
+    """
+    return f"{PREFIX}{field.upper()}"
+
+
 class Settings(BaseSettings):
     """What differs between machines. Read once, when the process starts.
 
     Raises
     ------
-    pydantic.ValidationError : a value is out of range; the command line renders it as one line per field.
+    pydantic.ValidationError : a value is out of range; it names the variable, or the field that was given in code.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
+        alias_generator=variable,  # an error then names the variable that has the wrong value
+        populate_by_name=True,
         env_file=".env",
         env_ignore_empty=True,  # a line without a value, as `.env.example` has them, is the default
         frozen=True,
+        enable_decoding=False,  # `_read_json` does it: its refusal names the variable too
+        hide_input_in_errors=True,  # a value may be a credential
         extra="ignore",
     )
 
@@ -88,10 +111,21 @@ class Settings(BaseSettings):
     model_max_age_days: PositiveInt = 90  # an older champion is flagged
     model_hard_age_days: PositiveInt = 365  # past it the reference serves
 
+    @field_validator("store_options", "sources", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any, info: ValidationInfo) -> Any:
+        try:
+            return from_json(value) if isinstance(value, str) else value
+        except ValueError as error:
+            example = '{"region": "eu-west-1"}' if info.field_name == "store_options" else '["yfinance", "files"]'
+            raise PydanticCustomError("json", "Input should be JSON such as {example}", {"example": example}) from error
+
     @model_validator(mode="after")
     def _ages_in_order(self) -> Self:
         if self.model_hard_age_days < self.model_max_age_days:
-            raise ValueError("model_hard_age_days must not be less than model_max_age_days")
+            first, second = variable("model_hard_age_days"), variable("model_max_age_days")
+            # Not a ValueError: pydantic would put its class before the message.
+            raise PydanticCustomError("ages_in_order", f"{first} must not be less than {second}")
         return self
 
     @cached_property
@@ -116,5 +150,5 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
     >>> unknown_variables(["CLOSECAST_PORT", "CLOSECAST_PROT", "PATH"])
     ['CLOSECAST_PROT']
     """
-    known = OTHER_VARIABLES | {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
+    known = OTHER_VARIABLES | {variable(field) for field in Settings.model_fields}
     return sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known)
