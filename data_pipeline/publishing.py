@@ -1,10 +1,8 @@
 """Serving windows: the newest bars of a ticker with the calendar and lineage that an answer needs."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-
-import polars as pl
 
 from data_pipeline.errors import NothingStoredError
 from data_pipeline.processing.bar_arrays import BarArrays
@@ -12,7 +10,7 @@ from data_pipeline.processing.calendars import final_at, next_trading_days, open
 from data_pipeline.processing.quality import QualityReport
 from data_pipeline.serving_window import PUBLISHED_BARS, PUBLISHED_DAYS, DataVersion, MarketInputs, ServingWindow
 from data_pipeline.storage.feature_store import FeatureStore
-from data_pipeline.storage.market_table import align
+from data_pipeline.storage.market_table import universe_for
 from data_pipeline.storage.snapshot import SeriesInfo
 
 
@@ -58,8 +56,6 @@ def build_serving_windows(
     snapshot = store.at(version.version)
     series = {info.ticker: info for info in snapshot.series()}
     reports = {report.ticker: report for report in store.quality.read(version.version, tickers)}
-    universes = store.market.universes(version.version)
-    markets = {universe: store.market.read(universe, version.version) for universe in universes}
     for ticker, bars in snapshot.iterate_bar_arrays(tickers):
         seen = bars if as_of is None else bars.until(as_of)
         if len(seen):
@@ -68,7 +64,7 @@ def build_serving_windows(
                 window,
                 as_of=as_of,
                 repaired_bars=_repaired_bars(reports.get(ticker), window.bars),
-                market=_market(markets, window),
+                market=_market(window, snapshot.universes),
             )
 
 
@@ -91,10 +87,10 @@ def _window(series: SeriesInfo, bars: BarArrays, version: DataVersion, final_aft
     )
 
 
-def _market(markets: Mapping[str, pl.DataFrame], window: ServingWindow) -> MarketInputs | None:
-    """The means of the window's exchange on the window's days; None where it has no universe."""
-    means = markets.get(window.exchange)
-    return None if means is None else align(window.exchange, means, window.bars.trading_day)
+def _market(window: ServingWindow, universes: Collection[str]) -> MarketInputs | None:
+    """The means that the bars carry, by their universe's name; None where there is none."""
+    universe, bars = universe_for(window.exchange, universes), window.bars
+    return None if universe is None else MarketInputs(universe, bars.market_return, bars.market_absolute_return)
 
 
 def _repaired_bars(report: QualityReport | None, bars: BarArrays) -> int:

@@ -1,7 +1,9 @@
 """What the pipeline hands to the API for one ticker: bars, calendar and lineage, without the pipeline's libraries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+
+import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 
@@ -27,6 +29,16 @@ class MarketInputs:
     mean_absolute_return: FloatArray
 
 
+def with_market(bars: BarArrays, market: MarketInputs | None) -> BarArrays:
+    """The same bars with these means on their days; without any where ``market`` is None."""
+    unknown = np.full(len(bars), np.nan)
+    return replace(
+        bars,
+        market_return=unknown if market is None else market.mean_return,
+        market_absolute_return=unknown if market is None else market.mean_absolute_return,
+    )
+
+
 @dataclass(frozen=True)
 class ServingWindow:
     """One ticker's newest bars with all that an answer needs to say about them.
@@ -38,6 +50,7 @@ class ServingWindow:
     opens_at : opening instant of the first of them, UTC; a forecast made later is a hindcast.
     known_at : instants at which each of them is final, UTC, ascending.
     as_of : None for the newest window, else the day that the caller asked for (``cutoff <= as_of``).
+    market : the means that ``bars`` carry, by the name of their universe; None where the exchange has none.
     repaired_bars : bars inside the window that the quality report dropped or flagged.
     """
 

@@ -1,7 +1,13 @@
 """Input columns from the market table: what the ticker's universe did on each bar's day."""
 
+from collections.abc import Mapping
+
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.column_definition import InputColumn
+
+# Exchange of a ticker -> the universe that it reads where it has none of its own. Only between venues that close at the
+# same hour: the day of a market that closes later is not over yet when the forecast is made.
+BORROWED: Mapping[str, str] = dict.fromkeys(("XDUS", "XFRA", "XHAM", "XSTU"), "XETR")
 
 
 def market_return(bars: BarArrays) -> FloatArray:

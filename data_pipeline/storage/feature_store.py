@@ -58,7 +58,7 @@ class FeatureStore:
         table = self._bars.open(version)
         if table is None and version is not None:
             raise NothingStoredError
-        return Snapshot(self._bars, table)
+        return Snapshot(self._bars, table, self.market)
 
     def series(self, version: int | None = None) -> list[SeriesInfo]:
         """What is stored of each ticker; empty where nothing is."""
@@ -84,7 +84,7 @@ class FeatureStore:
     def read_many_bar_arrays(
         self, tickers: Collection[str] | None = None, version: int | None = None
     ) -> dict[str, BarArrays]:
-        """Bars of all stored tickers, or of ``tickers``, by ticker in alphabetical order.
+        """Bars of all stored tickers, or of ``tickers``, by ticker in alphabetical order, each with its market.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class FeatureStore:
 
     def _merge_once(self, incoming: pl.DataFrame, replaced: frozenset[str]) -> int:
         table = self._bars.create()
-        stored = Snapshot(self._bars, table).rows(incoming["ticker"].unique().to_list())
+        stored = Snapshot(self._bars, table, self.market).rows(incoming["ticker"].unique().to_list())
         _refuse_mixed_series(stored, incoming, replaced)
         rows = changed_rows(stored, incoming, replaced)
         if not rows.is_empty():

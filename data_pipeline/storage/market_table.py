@@ -8,12 +8,10 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from data_pipeline.processing.market import MARKET_COLUMNS
-from data_pipeline.serving_window import MarketInputs
+from data_pipeline.processing.market_columns import BORROWED
 from data_pipeline.storage.delta_table import StoredTable, collect_rows
 
 _STAMP: Final[dict[str, pl.DataType]] = {"version": pl.Int64(), "written_at": pl.Datetime("us", "UTC")}
@@ -63,18 +61,14 @@ class MarketTable:
         return collect_rows(newest.filter(pl.col("mean_return").is_not_null()))
 
 
-def align(universe: str, means: pl.DataFrame, days: DayArray) -> MarketInputs:
-    """``means`` (oldest first) on ``days``; NaN where a day does not count."""
-    known = means["trading_day"].to_numpy().astype("datetime64[D]")
-    places = np.searchsorted(known, days).clip(max=max(0, len(known) - 1))
-    found = known[places] == days if len(known) else np.zeros(len(days), dtype=bool)
+def universe_for(exchange: str, universes: Collection[str]) -> str | None:
+    """The universe whose means tickers of ``exchange`` read: its own, else one that it borrows, else none.
 
-    def on_days(name: str) -> FloatArray:
-        values = np.full(len(days), np.nan)
-        values[found] = means[name].to_numpy()[places[found]]
-        return values
-
-    return MarketInputs(universe, on_days("mean_return"), on_days("mean_absolute_return"))
+    >>> universe_for("XFRA", ["XETR", "XNYS"]), universe_for("BVMF", ["XNYS"])
+    ('XETR', None)
+    """
+    lender = exchange if exchange in universes else BORROWED.get(exchange)
+    return lender if lender in universes else None
 
 
 def _as_of(table: StoredTable, version: int | None) -> pl.LazyFrame:

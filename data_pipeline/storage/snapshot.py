@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ import polars as pl
 from deltalake import DeltaTable
 
 from data_pipeline.errors import NothingStoredError, UnknownDataVersionError
-from data_pipeline.processing.bar_arrays import BarArrays
-from data_pipeline.processing.market import market_means
+from data_pipeline.processing.bar_arrays import BarArrays, DayArray
+from data_pipeline.processing.market import align, market_means
+from data_pipeline.serving_window import MarketInputs, with_market
 from data_pipeline.sources.base import BAR_COLUMNS, PriceBasis
 from data_pipeline.storage.bar_table import (
     N_BUCKETS,
@@ -22,8 +24,9 @@ from data_pipeline.storage.bar_table import (
     ticker_bucket,
 )
 from data_pipeline.storage.delta_table import StoredTable, collect_rows
+from data_pipeline.storage.market_table import MarketTable, universe_for
 
-_ARRAY_COLUMNS = ("ticker", "trading_day", "open", "high", "low", "close", "adj_close", "volume")
+_ARRAY_COLUMNS = ("ticker", "exchange", "trading_day", "open", "high", "low", "close", "adj_close", "volume")
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,13 @@ class SeriesInfo:
 
 
 class Snapshot:
-    """The stored bars at one version; empty where nothing was ever stored."""
+    """The stored bars at one version, and the market as it was known then; empty where nothing was ever stored."""
 
-    def __init__(self, bars: StoredTable, table: DeltaTable | None) -> None:
+    def __init__(self, bars: StoredTable, table: DeltaTable | None, market: MarketTable) -> None:
         self._bars = bars
         self._table = table
+        self._market = market
+        self._means_by_universe: dict[str, pl.DataFrame] = {}
 
     @property
     def version(self) -> int | None:
@@ -113,7 +118,8 @@ class Snapshot:
     def iterate_bar_arrays(self, tickers: Collection[str] | None = None) -> Iterator[tuple[str, BarArrays]]:
         """Ticker and all its bars, for all stored tickers or for the stored ones of ``tickers``.
 
-        Only a sixteenth of the tickers is in memory at a time.
+        The bars carry the market means of their exchange, if it has a universe. Only a sixteenth of the tickers is in
+        memory at a time.
         """
         for bucket in range(N_BUCKETS):
             wanted = pl.col("ticker_bucket") == bucket
@@ -123,16 +129,31 @@ class Snapshot:
                     continue
                 wanted &= pl.col("ticker").is_in(here)
             rows = self._collect(self._scan().filter(wanted).select(_ARRAY_COLUMNS))
-            yield from split_by_ticker(rows).items()
+            exchanges = dict(rows.select("ticker", "exchange").unique().rows())
+            for ticker, bars in split_by_ticker(rows).items():
+                yield ticker, with_market(bars, self._market_on(exchanges[ticker], bars.trading_day))
 
     def market_means(self, members: Collection[str]) -> pl.DataFrame:
         """Means over ``members`` of each day that counts, see `data_pipeline.processing.market`."""
         bars = self._scan().filter(_holds(members)).select("ticker", "trading_day", "adj_close")
         return market_means(bars, len(members))
 
+    @cached_property
+    def universes(self) -> dict[str, frozenset[str]]:
+        """Members of each universe at this version."""
+        return {} if self.version is None else self._market.universes(self.version)
+
     def content_sha256(self) -> str:
         """Digest of all bars; reads all of them."""
         return content_digest(self._collect(self._scan().drop("collected_at", "ticker_bucket")))
+
+    def _market_on(self, exchange: str, days: DayArray) -> MarketInputs | None:
+        universe = universe_for(exchange, self.universes)
+        if universe is None:
+            return None
+        if universe not in self._means_by_universe:
+            self._means_by_universe[universe] = self._market.read(universe, self.version)
+        return align(universe, self._means_by_universe[universe], days)
 
     def _scan(self) -> pl.LazyFrame:
         return self._bars.scan(self._table)

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from data_pipeline.processing.market import market_means
+from data_pipeline.processing.market import market_means, with_means_of
 from tests.data_pipeline.made_bars import first_days
+from tests.made_up_bars import bars_of_closes
 
 DAYS = first_days(4)
 
@@ -60,3 +61,19 @@ def test_the_return_over_a_hole_is_left_out() -> None:
     assert means["trading_day"].to_list() == DAYS[1:]
     assert means["n_returns"].to_list() == [2, 1, 1]
     assert means["mean_absolute_return"].to_list() == [0.0, 0.0, 0.0]
+
+
+def test_bars_from_a_file_get_the_means_of_the_tickers_that_are_named() -> None:
+    rising, falling = np.exp(0.02 * np.arange(5)), np.exp(-0.01 * np.arange(5))
+    bars = {"A": bars_of_closes(rising), "B": bars_of_closes(falling), "C": bars_of_closes(rising**9)[2:]}
+
+    known = with_means_of(["A", "B"], bars)
+
+    np.testing.assert_allclose(known["C"].market_return, [0.005] * 3)
+    np.testing.assert_allclose(known["A"].market_absolute_return, [np.nan, *[0.015] * 4])
+    np.testing.assert_array_equal(known["C"].close, bars["C"].close)
+
+
+def test_a_member_without_bars_is_no_smaller_universe() -> None:
+    with pytest.raises(KeyError, match="B"):
+        with_means_of(["A", "B"], {"A": bars_of_closes(np.ones(5))})
