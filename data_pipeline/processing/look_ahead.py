@@ -13,6 +13,7 @@ from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatA
 from data_pipeline.processing.column_definition import InputColumn
 
 Compute = Callable[[BarArrays], FloatArray]
+Named = Mapping[str, FloatArray]
 
 FACTOR_TOLERANCE = 1e-12  # relative, when a later dividend or split rescales the past
 START_TOLERANCE = 1e-9  # relative, when the series starts later, beyond the warm-up
@@ -32,49 +33,105 @@ def look_ahead_faults(
     warm_up : rows that need not be exact, as the computation declares.
     can_be_unknown : NaN is allowed beyond the warm-up too.
     """
-    known = _quietly(compute, bars)[: end + 1]
-    faults = list(future_faults(compute, bars, end=end, seed=seed))
-    faults += list(rescaling_faults(compute, bars, end=end, warm_up=warm_up))
+
+    def rows(first: int, last: int) -> Callable[[BarArrays], Named]:
+        return lambda some: {"": _one_row_per_bar(compute, some)[first : last + 1]}
+
+    faults = [what for _, what in future_moves(rows(0, end), bars, end=end, seed=seed)]
+    faults += [what for _, what in rescaling_moves(rows(warm_up, end), bars)]
     start = (end - warm_up) // 2
     if start > 0:
-        later = _quietly(compute, bars[start:])[warm_up : end + 1 - start]
-        if not agree(later, known[start + warm_up :], START_TOLERANCE):
-            faults.append(f"the series starts {start} bars later: a value beyond the warm-up of {warm_up} moved")
-    beyond = known[warm_up:]
-    if not (np.isfinite(beyond) | (np.isnan(beyond) & can_be_unknown)).all():
+        moves = starting_moves(rows(start + warm_up, end), rows(warm_up, end - start), bars, start=start)
+        faults += [f"{what} beyond the warm-up of {warm_up}" for _, what in moves]
+    beyond, error = _attempt(rows(warm_up, end), bars)
+    if not error and not (np.isfinite(beyond[""]) | (np.isnan(beyond[""]) & can_be_unknown)).all():
         faults.append(f"a value beyond the warm-up of {warm_up} is not finite")
     return faults
 
 
-def future_faults(compute: Compute, bars: BarArrays, *, end: int, seed: int = 0) -> Iterator[str]:
-    """Whatever else the future holds, every value up to row ``end`` must stay as it is, bit for bit.
+def future_moves(
+    step: Callable[[BarArrays], Named], bars: BarArrays, *, end: int, seed: int = 0
+) -> Iterator[tuple[str, str]]:
+    """Names of the arrays that another future moved, each with what was done; they must stay, bit for bit.
 
     Tried on the bars themselves and on ``awkward_pasts``: what fills holes from behind shows only where there are some.
+
+    Parameters
+    ----------
+    step : bars to arrays by name, of what may depend on bars up to row ``end`` only.
     """
     for past, base in {"": bars, **awkward_pasts(bars, end)}.items():
-        known = _quietly(compute, base)[: end + 1]
-        if not np.array_equal(_quietly(compute, base)[: end + 1], known, equal_nan=True):
-            yield f"twice the same bars{past}: a value moved"
+        known, error = _attempt(step, base)
+        if error:
+            yield "", f"the bars{past}: {error}"
             continue
+        yield from _moves(f"the same bars{past} again", step, base, known)
         for name, variant in future_variants(base, end, seed).items():
-            if not np.array_equal(_quietly(compute, variant)[: end + 1], known, equal_nan=True):
-                yield f"bars after the cutoff {name}{past}: a value at or before it moved"
+            yield from _moves(f"bars after the cutoff {name}{past}", step, variant, known)
 
 
-def rescaling_faults(compute: Compute, bars: BarArrays, *, end: int, warm_up: int = 0) -> Iterator[str]:
-    """What a later dividend or split does to the stored past must not reach the values."""
-    known = _quietly(compute, bars)[warm_up : end + 1]
-    for name, rescaled in rescaled_variants(bars).items():
-        if not agree(_quietly(compute, rescaled)[warm_up : end + 1], known, FACTOR_TOLERANCE):
-            yield f"{name} moved a value"
+def rescaling_moves(
+    step: Callable[[BarArrays], Named], bars: BarArrays, *, factor: float = LATER_FACTOR
+) -> Iterator[tuple[str, str]]:
+    """Names of the arrays that a later dividend or split moved, by rescaling the stored past."""
+    known, _ = _attempt(step, bars)
+    for name, rescaled in rescaled_variants(bars, factor).items():
+        yield from _moves(name, step, rescaled, known, FACTOR_TOLERANCE)
+
+
+def starting_moves(
+    step: Callable[[BarArrays], Named], later_step: Callable[[BarArrays], Named], bars: BarArrays, *, start: int
+) -> Iterator[tuple[str, str]]:
+    """Names of the arrays that moved when the series began ``start`` bars later.
+
+    Parameters
+    ----------
+    step, later_step : the same values from the whole series and from the shorter one, whose rows are ``start`` lower.
+    """
+    known, _ = _attempt(step, bars)
+    yield from _moves(f"the series starts {start} bars later", later_step, bars[start:], known, START_TOLERANCE)
+
+
+def _moves(
+    what: str, step: Callable[[BarArrays], Named], bars: BarArrays, known: Named, tolerance: float = 0.0
+) -> Iterator[tuple[str, str]]:
+    values, error = _attempt(step, bars)
+    if error:
+        yield "", f"{what}: {error}"
+        return
+    yield from ((name, f"{what}: a value moved") for name in moved(values, known, tolerance))
+
+
+def moved(values: Named, known: Named, tolerance: float = 0.0) -> list[str]:
+    """Names of the arrays of ``known`` that ``values`` has otherwise; without a tolerance, bit for bit."""
+    return [
+        name
+        for name, array in known.items()
+        if not (
+            agree(values[name], array, tolerance) if tolerance else np.array_equal(values[name], array, equal_nan=True)
+        )
+    ]
+
+
+def _attempt(step: Callable[[BarArrays], Named], bars: BarArrays) -> tuple[Named, str]:
+    """The arrays, or what went wrong; on made-up bars a division by nothing is no news."""
+    try:
+        with np.errstate(all="ignore"):
+            return step(bars), ""
+    except Exception as error:  # noqa: BLE001 - code of anybody's is tried here: whatever it raises is what to tell
+        return {}, " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def reading_faults(column: InputColumn, bars: BarArrays) -> Iterator[str]:
     """A column must not read more than it declares in ``reads``: which bundles may serve closes alone hangs on it."""
-    known = _quietly(column.compute, bars)
+
+    def step(some: BarArrays) -> Named:
+        return {"": _one_row_per_bar(column.compute, some)}
+
+    known, _ = _attempt(step, bars)
     for name, variant in unread_variants(column.reads, bars).items():
-        if not np.array_equal(_quietly(column.compute, variant), known, equal_nan=True):
-            yield f"it says that it reads the {column.reads}, and {name} moved a value"
+        for _, what in _moves(name, step, variant, known):
+            yield f"it says that it reads the {column.reads}; without {what}"
 
 
 def future_variants(bars: BarArrays, end: int, seed: int = 0) -> dict[str, BarArrays]:
@@ -125,7 +182,7 @@ def unread_variants(reads: str, bars: BarArrays) -> dict[str, BarArrays]:
     days = np.datetime64("2001-01-01", "D") + np.arange(len(bars))
     return {
         "the market": without_market,
-        "another price": _with_numbers(bars, dict.fromkeys(_PRICES, bars.adj_close)),
+        "the other prices": _with_numbers(bars, dict.fromkeys(_PRICES, bars.adj_close)),
         "the volume": replace(bars, volume=absent),
         "the day": replace(bars, trading_day=days),
     }
@@ -150,10 +207,8 @@ def numbers_of(bars: BarArrays) -> Mapping[str, FloatArray]:
     return {one.name: getattr(bars, one.name) for one in fields(bars) if one.name != "trading_day"}
 
 
-def _quietly(compute: Compute, bars: BarArrays) -> FloatArray:
-    """Values of made-up bars, on which a division by nothing is no news; one row per bar or it is none of a column."""
-    with np.errstate(all="ignore"):
-        values = np.asarray(compute(bars), dtype=np.float64)
+def _one_row_per_bar(compute: Compute, bars: BarArrays) -> FloatArray:
+    values = np.asarray(compute(bars), dtype=np.float64)
     if len(values) != len(bars):
         raise ValueError(f"{len(values)} values for {len(bars)} bars")
     return values
