@@ -1,6 +1,6 @@
 """Every input column by its name: one table for training, backtest and serving."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -28,16 +28,18 @@ def find_column(name: str) -> InputColumn:
         raise ConfigurationError(f"no input column {name!r}; there are {', '.join(sorted(COLUMNS))}") from None
 
 
-def compute_columns(bars: BarArrays, names: Iterable[str]) -> FloatArray:
+def compute_columns(
+    bars: BarArrays, names: Iterable[str], find: Callable[[str], InputColumn] = find_column
+) -> FloatArray:
     """Columns side by side, shape ``(n_bars, n_columns)``; NaN in each column's warm-up."""
-    computed = [find_column(name).compute(bars) for name in names]
+    computed = [find(name).compute(bars) for name in names]
     return np.stack(computed, axis=1) if computed else np.empty((len(bars), 0))
 
 
-def warm_up(names: Iterable[str]) -> int:
+def warm_up(names: Iterable[str], find: Callable[[str], InputColumn] = find_column) -> int:
     """Bars before the first one at which all the columns are exact.
 
     >>> warm_up(["log_return", "volume_ratio"])
     19
     """
-    return max((find_column(name).warm_up for name in names), default=0)
+    return max((find(name).warm_up for name in names), default=0)

@@ -1,7 +1,8 @@
 """Bars to network inputs: the one path that training, backtest and serving take."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Annotated, Self
 
 import numpy as np
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_pipeline.errors import ClosecastError, InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.input_columns import compute_columns, find_column, warm_up
+from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.volatility import log_returns, volatility_scale
 
 IntArray = NDArray[np.int64]
@@ -19,6 +22,13 @@ Decay = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 class UnusableBarsError(ClosecastError):
     """A bar inside the window gives no finite input (a price of 0, a missing volume): collect the ticker anew."""
+
+
+class InputKind(StrEnum):
+    """Which prices the input columns read: adjusted closes alone, or more."""
+
+    OHLCV = "ohlcv"
+    CLOSES = "closes"
 
 
 class InputSpec(BaseModel):
@@ -30,6 +40,7 @@ class InputSpec(BaseModel):
     context_columns : names of columns read at the cutoff only.
     lookback : bars in a window.
     scale_decays, scale_length : the volatility scale (``volatility.volatility_scale``).
+    own_columns : the user's module that some of the columns are from; None where all are ours.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,12 +50,13 @@ class InputSpec(BaseModel):
     lookback: int = Field(ge=2, le=500)
     scale_decays: tuple[Decay, ...] = Field(default=(0.94, 0.99), min_length=1)
     scale_length: int = Field(default=250, ge=5, le=1000)
+    own_columns: OwnColumns | None = None
 
     @model_validator(mode="after")
     def _columns_exist(self) -> Self:
         names = (*self.columns, *self.context_columns)
         for name in names:
-            find_column(name)
+            self.find(name)
         if len(set(self.columns)) < len(self.columns) or len(set(self.context_columns)) < len(self.context_columns):
             raise ValueError("an input column is named twice")
         return self
@@ -52,8 +64,36 @@ class InputSpec(BaseModel):
     @property
     def history_needed(self) -> int:
         """Bars that one forecast needs, warm-up included; a forecast reads exactly so many."""
-        for_window = self.lookback + warm_up(self.columns)
-        return max(for_window, 1 + warm_up(self.context_columns), 1 + self.scale_length)
+        for_window = self.lookback + warm_up(self.columns, self.find)
+        return max(for_window, 1 + warm_up(self.context_columns, self.find), 1 + self.scale_length)
+
+    def find(self, name: str) -> InputColumn:
+        """The column of that name: of the network's own module, or one of ours.
+
+        Raises
+        ------
+        ConfigurationError : there is none, or the module is absent or differs.
+        """
+        own = self.own_columns
+        return own.column(name) if own is not None and name in own.names else find_column(name)
+
+    @property
+    def input_kind(self) -> InputKind:
+        """As the columns declare it by ``InputColumn.reads``; the volatility scale reads adjusted closes anyway."""
+        reads = {self.find(name).reads for name in (*self.columns, *self.context_columns)}
+        return InputKind.CLOSES if reads <= {"closes"} else InputKind.OHLCV
+
+    @property
+    def market_bars(self) -> int:
+        """How many of the newest bars' market inputs a forecast reads; 0 where no column reads the market."""
+        window, context = (
+            [name for name in names if self.find(name).reads == "market"]
+            for names in (self.columns, self.context_columns)
+        )
+        return max(
+            self.lookback + warm_up(window, self.find) if window else 0,
+            1 + warm_up(context, self.find) if context else 0,
+        )
 
 
 @dataclass(frozen=True)
@@ -87,10 +127,12 @@ class PreparedSeries:
     def usable_ends(self) -> IntArray:
         """Rows that can be a cutoff: enough bars before them, every input finite."""
         rows = np.arange(len(self.scale))
-        finite = known_values(self.columns, self.spec.columns).all(axis=1)
+        finite = known_values(self.columns, self.spec.columns, self.spec.find).all(axis=1)
         newest_unusable = np.maximum.accumulate(np.where(finite, -1, rows))
         usable = (rows - newest_unusable >= self.spec.lookback) & (rows >= self.spec.history_needed - 1)
-        usable &= known_values(self.context, self.spec.context_columns).all(axis=1) & np.isfinite(self.scale)
+        usable &= known_values(self.context, self.spec.context_columns, self.spec.find).all(axis=1) & np.isfinite(
+            self.scale
+        )
         return np.flatnonzero(usable)
 
     def windows(self, ends: IntArray | Sequence[int]) -> Windows:
@@ -98,7 +140,7 @@ class PreparedSeries:
         last = np.asarray(ends, dtype=np.int64)
         rows = last[:, None] + np.arange(1 - self.spec.lookback, 1)
         window, scale = self.columns[rows], self.scale[last]
-        in_scale_units = np.array([find_column(name).in_scale_units for name in self.spec.columns])
+        in_scale_units = np.array([self.spec.find(name).in_scale_units for name in self.spec.columns])
         divisor = np.where(in_scale_units, scale[:, None, None], 1.0)
         return Windows(window / divisor, self.context[last], scale)
 
@@ -124,8 +166,8 @@ def prepare_series(bars: BarArrays, spec: InputSpec) -> PreparedSeries:
     packed = BarArrays(**{field.name: np.ascontiguousarray(getattr(bars, field.name)) for field in fields(bars)})
     return PreparedSeries(
         spec,
-        columns=compute_columns(packed, spec.columns),
-        context=compute_columns(packed, spec.context_columns),
+        columns=compute_columns(packed, spec.columns, spec.find),
+        context=compute_columns(packed, spec.context_columns, spec.find),
         scale=volatility_scale(log_returns(packed.adj_close), spec.scale_decays, spec.scale_length),
     )
 
@@ -143,15 +185,18 @@ def latest_window(bars: BarArrays, spec: InputSpec) -> tuple[FloatArray, FloatAr
     series = prepare_series(bars.last(spec.history_needed), spec)
     newest = series.windows([len(series.scale) - 1])
     window, context, scale = newest.window[0], newest.context[0], float(newest.scale[0])
-    known = known_values(window, spec.columns).all() and known_values(context, spec.context_columns).all()
+    known = known_values(window, spec.columns, spec.find).all()
+    known = known and known_values(context, spec.context_columns, spec.find).all()
     if not (known and np.isfinite(scale)):
         raise UnusableBarsError(f"inputs at {bars.cutoff} are not finite: a bar of its window is unusable")
     return window, context, scale
 
 
-def known_values(values: FloatArray, names: Sequence[str]) -> NDArray[np.bool_]:
+def known_values(
+    values: FloatArray, names: Sequence[str], find: Callable[[str], InputColumn] = find_column
+) -> NDArray[np.bool_]:
     """Which values, shape ``(..., n_columns)``, are finite or may be unknown by their column's definition."""
-    can_be_unknown = np.array([find_column(name).can_be_unknown for name in names], dtype=np.bool_)
+    can_be_unknown = np.array([find(name).can_be_unknown for name in names], dtype=np.bool_)
     known: NDArray[np.bool_] = np.isfinite(values) | (np.isnan(values) & can_be_unknown)
     return known
 

@@ -43,7 +43,7 @@ def _real_inputs(bars: BarArrays, spec: InputSpec) -> tuple[FloatArray, FloatArr
     """Unscaled windows at every row; the context and scale are the newest bar's, the only one that has them."""
     series = prepare_series(bars.last(spec.history_needed), spec)
     _, context, scale = latest_window(bars, spec)
-    known: NDArray[np.bool_] = np.all(known_values(series.columns, spec.columns), axis=1)
+    known: NDArray[np.bool_] = np.all(known_values(series.columns, spec.columns, spec.find), axis=1)
     ends = np.arange(spec.lookback - 1, len(known))
     whole = ends[[known[end + 1 - spec.lookback : end + 1].all() for end in ends]]
     windows = replace(series, scale=np.full(len(known), scale)).windows(whole)
