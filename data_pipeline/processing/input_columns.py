@@ -9,10 +9,13 @@ from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.bar_columns import BAR_COLUMNS
 from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.context_columns import CONTEXT_COLUMNS
+from data_pipeline.processing.event_columns import EVENT_COLUMNS
 from data_pipeline.processing.indicators import INDICATORS
 from data_pipeline.processing.market_columns import MARKET_COLUMNS
 
-COLUMNS = {column.name: column for column in (*BAR_COLUMNS, *CONTEXT_COLUMNS, *INDICATORS, *MARKET_COLUMNS)}
+COLUMNS = {
+    column.name: column for column in (*BAR_COLUMNS, *CONTEXT_COLUMNS, *EVENT_COLUMNS, *INDICATORS, *MARKET_COLUMNS)
+}
 
 
 def find_column(name: str) -> InputColumn:
