@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     store_uri: str | None = None  # folder or s3://bucket/prefix of the bars; None: `home`/bars
     store_options: dict[str, str] = Field(default_factory=dict)  # object store credentials and endpoint
     bundle_dir: Path | None = None  # None: `home`/bundles
+    columns: str | None = None  # modules of one's own input columns that bundles may ask for, joined by `os.pathsep`
 
     # The API
     host: str = "127.0.0.1"

@@ -29,6 +29,7 @@ from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.users.router import router as users_router
+from data_pipeline.processing.own_columns import allow
 
 DESCRIPTION = (
     "Honest forecasts of the next closes of a stock: an LSTM beside the naive forecast, frozen before the outcome and "
@@ -46,6 +47,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
     tokens = tokens_from(settings)
     configure_logging(settings.log_level)
+    allow(settings.columns)
     app = FastAPI(
         title="Closecast",
         description=DESCRIPTION,

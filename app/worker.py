@@ -13,6 +13,7 @@ from app.core.jobs import DATA_QUEUE, open_queue
 from app.core.monitoring.logging import configure_logging
 from app.features.market_data import tasks as market_data_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
+from data_pipeline.processing.own_columns import allow
 
 AT_ONCE = 4  # jobs: while Yahoo is slow about one ticker, stored bars can still be published
 GRACE_SECONDS = 20  # for the jobs at hand, after SIGTERM
@@ -28,6 +29,7 @@ def run(settings: Settings) -> None:
     DatabaseUnavailableError : there is no database to take jobs from, or it went away: start again.
     """
     configure_logging(settings.log_level)
+    allow(settings.columns)
     try:
         asyncio.run(_run(settings))
     except ConnectorException as error:

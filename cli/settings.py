@@ -8,11 +8,18 @@ from app.config import Settings
 def read_settings(**changes: Any) -> Settings:
     """Settings from the environment and `.env`; ``changes`` that are not None come from options and win.
 
+    The user's own input columns that they name may be run by this process from now on.
+
     Raises
     ------
     pydantic.ValidationError : a value is out of range.
     """
-    return Settings(**{name: value for name, value in changes.items() if value is not None})
+    settings = Settings(**{name: value for name, value in changes.items() if value is not None})
+    if settings.columns:
+        from data_pipeline.processing.own_columns import allow  # brings NumPy
+
+        allow(settings.columns)
+    return settings
 
 
 def with_running_database(settings: Settings) -> Settings:

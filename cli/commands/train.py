@@ -18,6 +18,10 @@ def train(
     config: Annotated[
         str, typer.Option(help="YAML file, or a packaged configuration: default, demo.", metavar="FILE")
     ] = "default",
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Input columns of your own: a file or an importable module.", metavar="MODULE"),
+    ] = None,
     tickers: Annotated[str | None, typer.Option(help="Comma-separated; none: all that are stored.")] = None,
     data_version: Annotated[int | None, typer.Option(help="Version of the bars; none: the newest.")] = None,
     checkpoint: Annotated[
@@ -37,6 +41,7 @@ def train(
     from cli.bundles import register
     from cli.console import out, print_json
     from cli.settings import read_settings, with_running_database
+    from data_pipeline.processing.own_columns import OwnColumns
     from data_pipeline.storage.feature_store import FeatureStore
     from ml_lifecycle.training.config import load_config
 
@@ -44,7 +49,7 @@ def train(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     settings = with_running_database(read_settings())
-    chosen = load_config(config)
+    chosen = load_config(config, own=OwnColumns.of(columns) if columns else None)
     store = FeatureStore(settings.bars_uri, settings.store_options)
     names = [ticker for ticker in (tickers or "").split(",") if ticker]
     folder = checkpoint or settings.home / "checkpoints" / chosen.name
@@ -58,6 +63,8 @@ def train(
         out.print(f"bundle {bundle.name}", soft_wrap=True)
         out.print(f"Compare it: closecast evaluate {bundle.name[:12]}")
         out.print(f'Serve it:   closecast promote {bundle.name[:12]} --force --reason "…"')
+        if columns:
+            out.print(f"It is loaded only where CLOSECAST_COLUMNS names {columns}, unchanged.", soft_wrap=True)
 
 
 def _train(

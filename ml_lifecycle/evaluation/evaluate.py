@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from data_pipeline.errors import ClosecastError
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
+from data_pipeline.processing.own_columns import allow
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
 from ml_lifecycle.evaluation.significance import Label, Skill, skill_label
@@ -378,12 +379,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ml_lifecycle.evaluation.evaluate", description="Score a bundle.")
     parser.add_argument("bundle", help="bundle folder")
     parser.add_argument("--store", required=True, help="folder or s3:// address of the bars")
+    parser.add_argument("--columns", metavar="MODULE", help="the input columns of one's own that it was trained with")
     parser.add_argument("--tickers", nargs="+", help="tickers to score on; all that are stored if left out")
     parser.add_argument("--from", dest="after", type=date.fromisoformat, help="first cutoff; the day after calibration")
     parser.add_argument("--to", dest="until", type=date.fromisoformat, help="last cutoff")
     parser.add_argument("--in-sample", action="store_true", help="allow cutoffs that the bundle has seen; no labels")
     parser.add_argument("--every", type=int, default=1, help="trading days between cutoffs")
     told = parser.parse_args(arguments)
+    allow(told.columns)
     try:
         table = _evaluate_stored(told)
     except ClosecastError as error:

@@ -9,6 +9,7 @@ from typing import TextIO
 import numpy as np
 
 from data_pipeline.errors import ClosecastError
+from data_pipeline.processing.own_columns import allow
 from ml_lifecycle.export.bundle import Bundle, Network
 from ml_lifecycle.export.canonical_json import canonical_json, parse_json_object
 from ml_lifecycle.export.conformal import Calibration
@@ -104,7 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="export_model", description="Turn a checkpoint into a bundle.")
     parser.add_argument("checkpoint", type=Path, help="folder that a training run wrote")
     parser.add_argument("bundles", type=Path, help="folder of bundles")
+    parser.add_argument("--columns", metavar="MODULE", help="the input columns of one's own that it was trained with")
     asked = parser.parse_args(arguments)
+    allow(asked.columns)
     try:
         folder = export_bundle(asked.checkpoint, asked.bundles, progress=lambda stage: _say(sys.stderr, stage))
     except ClosecastError as error:

@@ -195,13 +195,16 @@ class Manifest(ManifestPart):
         BundleRefusedError : names the first field that is wrong.
         """
         try:
-            return cls.model_validate_json(canonical_json(content), strict=True)
+            manifest = cls.model_validate_json(canonical_json(content), strict=True)
+            if manifest.input_spec is not None and manifest.input_spec.own_columns is not None:
+                manifest.input_spec.own_columns.require()  # as it lies there now, whatever this process ran before
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             raise BundleRefusedError(f"manifest.json {where}: {first['msg']}") from error
-        except ConfigurationError as error:  # a column that this version does not know
+        except ConfigurationError as error:  # a column that this version does not know, or a module of one's own
             raise BundleRefusedError(f"manifest.json input_spec: {error}") from error
+        return manifest
 
 
 def bundle_id(content: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.lstm_preprocessor import InputSpec
+from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.scaler import ScalerKind
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
@@ -43,6 +44,7 @@ class TrainingConfig(BaseModel):
     Attributes
     ----------
     columns, context_columns, lookback, scale_decays, scale_length : the inputs, see ``InputSpec``.
+    own_columns : the user's module that some of the columns are from; ``load_config`` fills it in.
     scaler : how input columns are scaled; fitted on the training part.
     layers : the network's body, as mappings or by name (``[LSTM, Dropout, Linear]``; named layers are ``hidden_size``
         wide, one named LSTM stands for ``num_layers`` of them, a last "Linear" is the head). Up to the last LSTM or
@@ -67,6 +69,7 @@ class TrainingConfig(BaseModel):
     lookback: int = Field(default=60, ge=5, le=200)
     scale_decays: tuple[Level, ...] = (0.94, 0.99)
     scale_length: int = Field(default=250, ge=20, le=1000)
+    own_columns: OwnColumns | None = None
     scaler: ScalerKind = "standard"
 
     layers: tuple[LayerConfig, ...] = ()
@@ -141,11 +144,16 @@ class TrainingConfig(BaseModel):
             lookback=self.lookback,
             scale_decays=self.scale_decays,
             scale_length=self.scale_length,
+            own_columns=self.own_columns,
         )
 
 
-def load_config(path: Path | str | None = None, **changes: Any) -> TrainingConfig:
+def load_config(path: Path | str | None = None, *, own: OwnColumns | None = None, **changes: Any) -> TrainingConfig:
     """Read a YAML file (a path, or ``demo`` or ``default`` for the packaged ones) and apply changes to it.
+
+    Parameters
+    ----------
+    own : a user's columns. Those that the file puts in neither list join the columns of the window.
 
     Raises
     ------
@@ -158,7 +166,10 @@ def load_config(path: Path | str | None = None, **changes: Any) -> TrainingConfi
         raise ConfigurationError(f"{file}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file}: a mapping of field names to values wanted")
-    return parse_config({**content, **changes}, where=str(file))
+    config = parse_config({**content, **changes, **({"own_columns": own} if own else {})}, where=str(file))
+    placed = (*config.columns, *config.context_columns)
+    joining = [name for name in (own.names if own else ()) if name not in placed]
+    return config.model_copy(update={"columns": (*config.columns, *joining)}) if joining else config
 
 
 def parse_config(content: Mapping[str, Any], *, where: str = "training configuration") -> TrainingConfig:

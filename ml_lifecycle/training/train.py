@@ -17,6 +17,7 @@ import numpy as np
 from data_pipeline.errors import ClosecastError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import Windows, latest_window
+from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.scaler import Scaler, fit_scaler
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.calibration import conformal_offsets
@@ -207,6 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", required=True, help="folder or s3:// address of the bars")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
     parser.add_argument("--config", default="default", help="YAML file, or 'default' or 'demo'")
+    parser.add_argument("--columns", metavar="MODULE", help="input columns of one's own: a file or an importable name")
     parser.add_argument("--tickers", nargs="+", help="tickers to train on; all that are stored if left out")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in --out")
     told = parser.parse_args(arguments)
@@ -224,7 +226,7 @@ def _train_from_store(told: argparse.Namespace) -> Checkpoint:
 
     store = FeatureStore(told.store)
     return train(
-        load_config(told.config),
+        load_config(told.config, own=OwnColumns.of(told.columns) if told.columns else None),
         store.read_many_bar_arrays(told.tickers),
         data_version=store.version(),
         out_dir=told.out,

@@ -16,20 +16,37 @@ every_days: 20
 epochs: 1
 validate_every: 5
 """
+OWN = """
+from data_pipeline.processing.column_definition import InputColumn
+
+COLUMNS = [InputColumn("day_range", warm_up=0, compute=lambda bars: bars.high / bars.low - 1.0)]
+"""
 
 
 @pytest.mark.timeout(240)
-def test_a_network_goes_from_bars_to_champion(closecast: Closecast, home: Path, tmp_path: Path, database: str) -> None:
-    config = tmp_path / "tiny.yaml"
+def test_a_network_goes_from_bars_to_champion(
+    closecast: Closecast, home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an input column of the user's own, which every step has to find."""
+    config, own = tmp_path / "tiny.yaml", tmp_path / "ranges.py"
+    own.write_text(OWN)
     config.write_text(TINY)
     assert closecast("migrate").code == 0
     assert closecast("collect", "IBM", "MSFT", "--source", "sample").code == 0
 
-    trained = closecast("train", "--config", str(config), "--tickers", "IBM,MSFT", "--json")
+    trained = closecast("train", "--config", str(config), "--columns", str(own), "--tickers", "IBM,MSFT", "--json")
     assert trained.code == 0, trained.err
     document = json.loads(trained.out)
     bundle = document["bundle"]
     assert Path(document["folder"]) == home / "bundles" / bundle
+    spec = json.loads((home / "bundles" / bundle / "manifest.json").read_text())["input_spec"]
+    assert (spec["columns"][-1], spec["own_columns"]["module"]) == ("day_range", "ranges")
+
+    monkeypatch.setenv("CLOSECAST_COLUMNS", "json.tool")  # some module, but not the one that the bundle asks for
+    refused = closecast("evaluate", bundle[:12], "--every", "20")
+    assert (refused.code, refused.err.count("\n")) == (5, 1)
+    assert "in a module ranges, which CLOSECAST_COLUMNS lacks" in refused.err
+    monkeypatch.setenv("CLOSECAST_COLUMNS", str(own))
 
     again = closecast("export", document["checkpoint"], "--json")
     assert json.loads(again.out)["bundle"] == bundle
