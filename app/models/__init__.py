@@ -1,6 +1,7 @@
 """ORM models, one module per subject; importing this package fills ``Base.metadata``."""
 
 from app.models.base import Base
+from app.models.challenge import Challenge, ShadowDecision
 from app.models.forecast import Forecast
 from app.models.market_data import (
     DataVersionRow,
@@ -19,6 +20,7 @@ from app.models.user import User
 __all__ = [
     "Base",
     "BundleRow",
+    "Challenge",
     "DataVersionRow",
     "Forecast",
     "NewTickerRequest",
@@ -27,6 +29,7 @@ __all__ = [
     "QualityReportRow",
     "RefreshToken",
     "ServingWindowRow",
+    "ShadowDecision",
     "SignIn",
     "SourceBudget",
     "SourceCircuit",
