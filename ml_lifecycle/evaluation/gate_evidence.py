@@ -1,28 +1,35 @@
 """From two bundles and stored bars to what the gate judges: both forecast at every day that neither has seen."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
-from data_pipeline.processing.look_ahead import future_variants
 from ml_lifecycle.evaluation.evaluate import ForecastRows, NothingToEvaluateError, cutoff_days, forecast_rows
-from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, forecast_at
 from ml_lifecycle.evaluation.gate import GATE_HORIZONS, Evidence
+from ml_lifecycle.evaluation.look_ahead_check import check_bundle
 from ml_lifecycle.export.bundle import Bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
 
-LOOK_AHEAD_TICKERS = 3
-LOOK_AHEAD_CUTOFFS = 2  # of each of them
+NOTHING = Evidence(
+    horizons=GATE_HORIZONS,
+    levels=(),
+    ticker=np.empty(0, dtype=np.str_),
+    cutoff=np.empty(0, dtype="datetime64[D]"),
+    actual=np.empty((0, len(GATE_HORIZONS))),
+    challenger=np.empty((0, len(GATE_HORIZONS), 0)),
+    champion=np.empty((0, len(GATE_HORIZONS), 0)),
+    reference=np.empty((0, len(GATE_HORIZONS), 0)),
+)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What there is to judge a challenger on; ``evidence`` is None where no forecast has an outcome yet."""
+    """What there is to judge a challenger on; ``evidence`` has no row where no forecast has an outcome yet."""
 
-    evidence: Evidence | None
+    evidence: Evidence
     look_ahead_faults: tuple[str, ...]
 
 
@@ -39,20 +46,17 @@ def gather(
     ----------
     progress : called with (tickers done, tickers in all, both bundles counted).
     """
-    asked = BundleForecaster(challenger)
-    faults = look_ahead_faults(asked, bars_by_ticker)
-    days = np.array(
-        cutoff_days(bars_by_ticker, after=unseen_after(challenger, champion)) if bars_by_ticker else [],
-        dtype="datetime64[D]",
-    )
+    faults = tuple(check_bundle(challenger, bars_by_ticker))
+    after = unseen_after(challenger, champion)
+    days = np.array(cutoff_days(bars_by_ticker, after=after), dtype="datetime64[D]")
     try:
         rows = [
-            forecast_rows(forecaster, bars_by_ticker, days, GATE_HORIZONS, _half(progress, half))
-            for half, forecaster in enumerate((asked, BundleForecaster(champion)))
+            forecast_rows(BundleForecaster(bundle), bars_by_ticker, days, GATE_HORIZONS, _half(progress, half))
+            for half, bundle in enumerate((challenger, champion))
         ]
     except NothingToEvaluateError:
-        return Findings(None, tuple(faults))
-    return Findings(paired(*rows), tuple(faults))
+        return Findings(NOTHING, faults)
+    return Findings(paired(*rows), faults)
 
 
 def unseen_after(*bundles: Bundle) -> date | None:
@@ -60,15 +64,13 @@ def unseen_after(*bundles: Bundle) -> date | None:
     return max((end for bundle in bundles if (end := bundle.manifest.calibration_end)), default=None)
 
 
-def paired(challenger: ForecastRows, champion: ForecastRows) -> Evidence | None:
-    """The forecasts that both made, where the outcomes at all horizons are known; None where there are none."""
+def paired(challenger: ForecastRows, champion: ForecastRows) -> Evidence:
+    """The forecasts that both made, where the outcomes at all horizons are known."""
     tickers = np.unique(np.concatenate([challenger.ticker, champion.ticker]))
     ours, theirs = (_places(rows, tickers) for rows in (challenger, champion))
     _, our_rows, their_rows = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
     whole = _whole(ours[our_rows] // len(GATE_HORIZONS))
     our_rows, their_rows = our_rows[whole], their_rows[whole]
-    if not len(our_rows):
-        return None
     levels = tuple(level for level in challenger.levels if level in champion.levels)
     first = our_rows[:: len(GATE_HORIZONS)]
     return Evidence(
@@ -81,39 +83,6 @@ def paired(challenger: ForecastRows, champion: ForecastRows) -> Evidence | None:
         champion=_at_levels(champion.quantiles[their_rows], champion.levels, levels),
         reference=_at_levels(challenger.naive[our_rows], challenger.levels, levels),
     )
-
-
-def look_ahead_faults(forecaster: Forecaster, bars_by_ticker: Mapping[str, BarArrays], *, seed: int = 0) -> list[str]:
-    """Forecasts that move when bars after their cutoff do, one line each: the same in every bit is asked for.
-
-    A few tickers and cutoffs are tried; ``closecast lookahead-check`` tries many.
-    """
-    rng = np.random.default_rng(seed)
-    long_enough = [
-        (ticker, piece)
-        for ticker, bars in bars_by_ticker.items()
-        for piece in list(bars.pieces())[-1:]
-        if len(piece) > forecaster.history_needed + max(GATE_HORIZONS)
-    ]
-    chosen = rng.permutation(len(long_enough))[:LOOK_AHEAD_TICKERS]
-    tried = [
-        (*long_enough[place], int(end))
-        for place in chosen
-        for end in rng.integers(forecaster.history_needed, len(long_enough[place][1]) - 1, LOOK_AHEAD_CUTOFFS)
-    ]
-    return [fault for ticker, bars, end in tried for fault in _faults_at(forecaster, ticker, bars, end)]
-
-
-def _faults_at(forecaster: Forecaster, ticker: str, bars: BarArrays, end: int) -> Iterable[str]:
-    known = _forecast(forecaster, bars, end)
-    for name, variant in future_variants(bars, end).items():
-        if not np.array_equal(_forecast(forecaster, variant, end), known):
-            yield f"{ticker}, cutoff {bars.trading_day[end]}: bars after it {name}, and the forecast moved"
-
-
-def _forecast(forecaster: Forecaster, bars: BarArrays, end: int) -> FloatArray:
-    with np.errstate(all="ignore"):  # of the erased future, which must not count
-        return forecast_at(forecaster, [Cutoffs(bars, np.array([end]))], GATE_HORIZONS)[0]
 
 
 def _places(rows: ForecastRows, tickers: np.ndarray) -> np.ndarray:
