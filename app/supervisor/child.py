@@ -9,13 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
+from app.supervisor.events import event_logger, tell_restart
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a child that lived this long starts again without a pause
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -38,6 +36,7 @@ class Child:
     _started_at: float = field(default=0.0, init=False)
     _pause_seconds: float = field(default=0.0, init=False)
     _due_at: float = field(default=0.0, init=False)
+    _restarts: int = field(default=0, init=False)
 
     @property
     def pid(self) -> int | None:
@@ -73,11 +72,13 @@ class Child:
         if now - self._started_at >= STEADY_SECONDS:
             self._pause_seconds = 0.0
         self._due_at = now + self._pause_seconds
-        log.warning(
-            "child ended",
+        self._restarts += 1
+        tell_restart(
+            self.log,
             child=self.name,
             exit_status=self._process.returncode,
-            starts_again_in_seconds=self._pause_seconds,
+            pause_seconds=self._pause_seconds,
+            restarts=self._restarts,
         )
         if self.on_end is not None:
             self.on_end(self._process.pid)
@@ -96,7 +97,7 @@ class Child:
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("child did not end in time and is killed", child=self.name)
+            event_logger(self.log).warning("child did not end in time and is killed", child=self.name)
             self._process.kill()
             self._process.wait()
         self._process = None

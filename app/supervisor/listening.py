@@ -27,6 +27,11 @@ def listen(host: str, port: int) -> socket.socket:
             time.sleep(0.1)
 
 
+def check_port(host: str, port: int) -> None:
+    """Raise what `listen` would: said before anything slow is started that needs the port."""
+    listen(host, port).close()
+
+
 def free_port(host: str, first: int) -> int:
     """The first port from ``first`` on that nobody listens on."""
     for port in range(first, min(first + PORTS_TRIED, 65536)):

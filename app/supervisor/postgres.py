@@ -110,6 +110,11 @@ class EmbeddedPostgres:
             return self._process.poll() is None
         return self.postmaster() is not None
 
+    @property
+    def exit_status(self) -> int | None:
+        """How the server ended that was started here; None while it runs, and for an adopted one."""
+        return None if self._process is None else self._process.poll()
+
     def stop(self) -> None:
         """End connections, write everything down, stop; a server that ignores this for 30 s is told again, harder."""
         postmaster = self.postmaster()

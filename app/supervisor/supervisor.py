@@ -18,8 +18,9 @@ from app.supervisor import home
 from app.supervisor.child import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Child
 from app.supervisor.environment import as_environment
 from app.supervisor.errors import ServiceError
+from app.supervisor.events import event_logger, tell_restart
 from app.supervisor.lifeline import LIFELINE_FD
-from app.supervisor.listening import LISTEN_FD, listen
+from app.supervisor.listening import LISTEN_FD, check_port, listen
 from app.supervisor.postgres import EmbeddedPostgres
 from app.supervisor.preparation import prepare_database
 
@@ -49,6 +50,7 @@ class Supervisor:
         self._socket: socket.socket | None = None
         self._lifeline = os.pipe()
         self._postgres_pause_seconds = FIRST_PAUSE_SECONDS
+        self._postgres_restarts = 0
 
     @property
     def database_url(self) -> str:
@@ -56,6 +58,10 @@ class Supervisor:
         if self.settings.database_url is None:
             raise ServiceError("the database is not started yet")
         return self.settings.database_url.get_secret_value()
+
+    def check_port(self) -> None:
+        """Raise ServiceError where the port is taken, before a database is started in vain."""
+        check_port(self.settings.host, self.settings.port)
 
     def start_database(self) -> None:
         """Start or adopt the embedded PostgreSQL (where none is configured), then migrate."""
@@ -127,11 +133,20 @@ class Supervisor:
     def _keep_database(self) -> None:
         if self._postgres is None or self._postgres.is_running():
             return
-        log.error("PostgreSQL ended and is started again", log=str(self._postgres.log))
+        self._postgres_restarts += 1
+        tell_restart(
+            self._log,
+            child="postgresql",
+            exit_status=self._postgres.exit_status,
+            pause_seconds=0.0,
+            restarts=self._postgres_restarts,
+        )
         try:
             self._postgres.start()
         except ServiceError as error:
-            log.warning("PostgreSQL did not start", reason=str(error), again_in_seconds=self._postgres_pause_seconds)
+            event_logger(self._log).error(
+                "PostgreSQL did not start", reason=str(error), again_in_seconds=self._postgres_pause_seconds
+            )
             time.sleep(self._postgres_pause_seconds)
             self._postgres_pause_seconds = min(2 * self._postgres_pause_seconds, LONGEST_PAUSE_SECONDS)
         else:

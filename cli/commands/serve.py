@@ -26,6 +26,7 @@ def serve(
     warn_of_unknown_settings(settings)
     tokens_from(settings)  # refuses a missing or weak secret before anything is started
     with supervised(settings) as supervisor:
+        supervisor.check_port()
         supervisor.start_database()
         supervisor.start_processes()
         supervisor.watch()

@@ -1,5 +1,6 @@
 """Children are started again when they die, later each time, and end with their supervisor."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.monitoring.logging import configure_logging
 from app.supervisor import child as child_module
 from app.supervisor.child import Child
 
@@ -83,6 +85,34 @@ def test_a_child_that_keeps_dying_is_started_ever_later(monkeypatch: pytest.Monk
     pauses = [later - earlier for earlier, later in pairwise(starts)]
     for pause, least in zip(pauses, [0.0, 0.05, 0.1, 0.2, 0.2], strict=True):
         assert least <= pause < least + 0.15
+
+
+def test_every_restart_is_one_line_in_the_log_of_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever level the terminal is kept at: the demo keeps it at ERROR."""
+    monkeypatch.setattr(child_module, "FIRST_PAUSE_SECONDS", 0.05)
+    configure_logging("ERROR")
+    log = tmp_path / "server.log"
+    child = Child("api-0", ["tests.app.supervisor.no_such_module"], {}, (), log)
+    child.start()
+
+    def restarts() -> list[dict[str, object]]:
+        child.keep_alive()
+        return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+
+    wait_until(lambda: len(restarts()) == 3)
+    child.wait(time.monotonic() + 5)
+    told = [{name: line[name] for name in line if name != "at"} for line in restarts()]
+    assert told[:3] == [
+        {
+            "event": "child restarts",
+            "level": "warning",
+            "child": "api-0",
+            "exit_status": 1,
+            "pause_seconds": pause,
+            "restarts": count,
+        }
+        for count, pause in enumerate([0.0, 0.05, 0.1], start=1)
+    ]
 
 
 def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline() -> None:

@@ -24,6 +24,13 @@ def test_a_taken_port_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -
         listening.listen("127.0.0.1", port_of(holder))
 
 
+def test_a_port_that_is_free_can_be_taken_after_it_was_checked() -> None:
+    with listening.listen("127.0.0.1", 0) as holder:
+        port = port_of(holder)
+    listening.check_port("127.0.0.1", port)
+    listening.listen("127.0.0.1", port).close()
+
+
 def test_the_next_free_port_comes_after_the_taken_one() -> None:
     with listening.listen("127.0.0.1", 0) as holder:
         assert port_of(holder) < listening.free_port("127.0.0.1", port_of(holder)) <= port_of(holder) + 100
