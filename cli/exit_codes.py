@@ -30,16 +30,19 @@ def exit_code(error: Exception) -> ExitCode | None:
 
     from app.core.database import DatabaseUnavailableError
     from app.core.security import StartRefusedError
-    from app.features.registry.errors import GateEvidenceMissingError
+    from app.features.registry.errors import GateEvidenceMissingError, PromotionReasonMissingError
     from app.supervisor.errors import ServiceError
     from data_pipeline.errors import ClosecastError, ConfigurationError
     from data_pipeline.sources.base import PriceSourceError
+    from data_pipeline.ticker import MalformedTickerError
     from ml_lifecycle.export.errors import BundleRefusedError, ExportError
+    from ml_lifecycle.training.checkpoint import CheckpointUnreadableError
 
     codes: list[tuple[tuple[type[Exception], ...], ExitCode]] = [
         ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
+        ((MalformedTickerError, PromotionReasonMissingError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
-        ((BundleRefusedError, ExportError, GateEvidenceMissingError), ExitCode.MODEL),
+        ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateEvidenceMissingError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),

@@ -9,39 +9,49 @@ from typing import TYPE_CHECKING
 from cli.progress import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from app.config import Settings
+    from data_pipeline.processing.quality import QualityReport
     from data_pipeline.run_pipeline import CollectSummary
+    from data_pipeline.serving_window import DataVersion
     from data_pipeline.storage.feature_store import FeatureStore
 
 WINDOWS_AT_ONCE = 25  # a window is some 60 kB; a transaction of these stays far below the statement deadline
 
 
-def publish(settings: Settings, store: FeatureStore, summary: CollectSummary) -> int:
-    """Publish the windows of every ticker that did not fail; gives their number.
+def publish(settings: Settings, store: FeatureStore, summary: CollectSummary, kept: Sequence[str] = ()) -> int:
+    """Publish the windows of every ticker that did not fail, and of those ``kept`` as stored; gives their number.
 
     ``settings`` name a database.
     """
-    collected = [result for result in summary.results if result.error is None]
-    if not collected or summary.data_version is None:
+    version = summary.data_version
+    tickers = [*kept, *(result.ticker for result in summary.results if result.error is None)]
+    if not tickers or version is None:
         return 0
-    return asyncio.run(_publish(settings, store, summary))
+    reports = store.quality.read(version.version, kept) if kept else []
+    reports += [result.quality for result in summary.results if result.quality is not None]
+    return asyncio.run(_publish(settings, store, version, tickers, {report.ticker: report for report in reports}))
 
 
-async def _publish(settings: Settings, store: FeatureStore, summary: CollectSummary) -> int:
+async def _publish(
+    settings: Settings,
+    store: FeatureStore,
+    version: DataVersion,
+    tickers: Sequence[str],
+    reports: Mapping[str, QualityReport],
+) -> int:
     from app.features.market_data.service import publish_windows
     from app.supervisor.one_session import one_session
     from data_pipeline.publishing import build_serving_windows
 
-    tickers = [result.ticker for result in summary.results if result.error is None]
-    reports = {result.ticker: result.quality.to_dict() for result in summary.results if result.quality is not None}
     done = 0
     async with one_session(settings) as db:
         with counted("Publishing") as progress:
-            windows = build_serving_windows(
-                store, tickers, data_version=summary.data_version, final_after=settings.final_after
-            )
+            windows = build_serving_windows(store, tickers, data_version=version, final_after=settings.final_after)
             while batch := list(islice(windows, WINDOWS_AT_ONCE)):
-                await publish_windows(db, batch, {w.ticker: reports[w.ticker] for w in batch if w.ticker in reports})
+                told = {w.ticker: reports[w.ticker].to_dict() for w in batch if w.ticker in reports}
+                await publish_windows(db, batch, told)
                 done += len(batch)
                 progress(done, len(tickers), batch[-1].ticker)
     return done

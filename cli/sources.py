@@ -20,12 +20,14 @@ def open_sources(settings: Settings, *, source: str | None, path: Path | None) -
 
     Raises
     ------
-    ConfigurationError : files are asked for, and no path is known.
+    ConfigurationError : files are asked for, and no path is known or nothing is there.
     """
     from app.features.market_data import sources as shared
     from data_pipeline.sources.registry import OrderedSources
 
     chosen = _chosen(settings, source=source, path=path)
+    if "files" in chosen.sources and chosen.files_path is not None and not chosen.files_path.exists():
+        raise ConfigurationError(f"no such file or folder: {chosen.files_path}")
     if chosen.database_url is not None or shared.YAHOO not in chosen.sources:
         return shared.open_sources(chosen)
     each = [chosen.model_copy(update={"sources": [name]}) for name in chosen.sources]

@@ -36,6 +36,9 @@ def collect(
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day wanted.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day after the last one wanted.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Fetch whole histories again.")] = False,
+    keep_stored: Annotated[
+        bool, typer.Option("--keep-stored", help="Leave the bars of stored tickers as they are; publish them only.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
     """Fetch, check and store bars, then publish them to the API where a database runs.
@@ -55,12 +58,17 @@ def collect(
     settings = with_running_database(read_settings())
     asked = open_sources(settings, source=source, path=path)
     store = FeatureStore(settings.bars_uri, settings.store_options)
-    summary = _collect(settings, store, asked, tickers, (start, end), force=force)
-    published = publish(settings, store, summary) if settings.database_url is not None else None
+    wanted = _wanted(store, asked, tickers)
+    kept = _stored(store, wanted) if keep_stored else []
+    summary = _collect(settings, store, asked, [t for t in wanted if t not in kept], (start, end), force=force)
+    published = publish(settings, store, summary, kept) if settings.database_url is not None else None
     if as_json:
-        print_json({**as_document(summary), "published_windows": published})
+        print_json({**as_document(summary), "kept": kept, "published_windows": published})
     else:
-        show(summary)
+        if summary.results:
+            show(summary)
+        if kept:
+            err.print(f"kept as stored: {', '.join(kept)}")
         err.print("no database runs: nothing published" if published is None else f"{published} windows published")
     if summary.failed:
         raise typer.Exit(_code_of(summary) or ExitCode.DATA)
@@ -70,7 +78,7 @@ def _collect(
     settings: Settings,
     store: FeatureStore,
     source: PriceSource,
-    tickers: list[str] | None,
+    tickers: list[str],
     between: tuple[datetime | None, datetime | None],
     *,
     force: bool,
@@ -83,7 +91,7 @@ def _collect(
         return run_pipeline.collect(
             store,
             source,
-            _wanted(store, source, tickers),
+            tickers,
             start=start,
             end=end,
             force=force,
@@ -105,8 +113,16 @@ def _wanted(store: FeatureStore, source: PriceSource, tickers: list[str] | None)
     return found
 
 
+def _stored(store: FeatureStore, tickers: list[str]) -> list[str]:
+    """Those of ``tickers`` whose bars are stored, from whatever source."""
+    stored = {series.ticker for series in store.series()}
+    return [ticker for ticker in tickers if ticker in stored]
+
+
 def _code_of(summary: CollectSummary) -> int | None:
-    from cli.exit_codes import exit_code
+    from cli.exit_codes import ExitCode, exit_code
 
     first = summary.failed[0].error
-    return None if first is None else exit_code(first)
+    code = None if first is None else exit_code(first)
+    # What was typed has been checked before: a name that is no ticker comes from the source's own list.
+    return ExitCode.DATA if code is ExitCode.USAGE else code

@@ -34,7 +34,10 @@ def demo(
     configure_logging("ERROR")  # the demo speaks for itself; its processes write to a file
     installation = install(read_settings())
     with supervised(installation.settings, log=installation.log) as supervisor:
-        Demonstration(installation, supervisor, try_yahoo=source is DemoSource.AUTO, started_at=started_at).run()
+        demonstration = Demonstration(
+            installation, supervisor, try_yahoo=source is DemoSource.AUTO, started_at=started_at
+        )
+        demonstration.run(once=once)
         if not once:
             supervisor.start_worker()  # only now: it would have taken its share of the cores from the first answer
             supervisor.watch()

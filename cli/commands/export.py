@@ -7,7 +7,9 @@ import typer
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="Folder of a finished training run.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Folder of a finished training run.", exists=True, file_okay=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
     """Rebuild a bundle from its checkpoint; the same checkpoint gives the same bundle.

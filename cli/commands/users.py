@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from data_pipeline.errors import ConfigurationError
+
 app = typer.Typer(name="users", help="Accounts.", no_args_is_help=True)
 
 
@@ -39,6 +41,8 @@ def create(
 
 def _password() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        if line := sys.stdin.readline().rstrip("\n"):
+            return line
+        raise ConfigurationError("no password: give it as one line on standard input, or run this in a terminal")
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     return password

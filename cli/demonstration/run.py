@@ -3,6 +3,7 @@
 import secrets
 import time
 from dataclasses import replace
+from typing import Any
 
 from app.supervisor import home
 from app.supervisor.errors import ServiceError
@@ -32,8 +33,8 @@ class Demonstration:
         self._yahoo_try = YahooTry() if try_yahoo else None
         self._remembered = Remembered.read(installation.memory)
 
-    def run(self) -> None:
-        """All steps up to the printed answer; afterwards the API serves."""
+    def run(self, *, once: bool) -> None:
+        """All steps up to the printed answer; afterwards the API serves, or with ``once`` is stopped by the caller."""
         if self._installation.settings.port != self._installation.wanted_port:
             err.print(f"port {self._installation.wanted_port} is taken: the API gets the next free one")
         with working("PostgreSQL runs and is migrated"):
@@ -49,10 +50,14 @@ class Demonstration:
             with working(f"The API answers at {url}"):
                 client.wait_until_ready()
             email = self._sign_in(client)
-            answer_table.show(client.predict(ticker))
+            answer = client.predict(ticker)
         finally:
             client.close()
-        self._explain(url, email, ticker)
+        answer_table.show(answer)
+        self._tell_other_bundle(answer["bundle"])
+        if not once:
+            self._show_curl(url, email, ticker)
+        self._close(url, once=once)
 
     def _prepare_champion(self) -> None:
         """Sample bars, a trained bundle, promoted by force: what is there already is left as it is."""
@@ -67,12 +72,12 @@ class Demonstration:
             bundles.promote(settings, settings.bundles / bundle, force=True, reason="demo", by=DECIDED_BY)
 
     def _collect_sample(self) -> None:
-        """Store the sample's tickers that are not stored yet; bars of another collection are not touched."""
+        """Store the sample's tickers that are not stored yet; bars of another collection are published, not touched."""
         settings = self._supervisor.settings
         missing = [ticker for ticker in SAMPLE_TICKERS if stored.find_window(settings, ticker) is None]
         if missing:
             err.print("Loading, checking and storing the sample bars (public domain, 2000 to 2013)")
-            subcommand.run(settings, "collect", *missing, "--source", "sample")
+            subcommand.run(settings, "collect", *missing, "--source", "sample", "--keep-stored")
 
     def _trained_bundle(self) -> str:
         """The bundle of a former run, or a new one."""
@@ -134,8 +139,16 @@ class Demonstration:
         self._remembered = replace(self._remembered, **news)
         self._remembered.write(self._installation.memory)
 
-    def _explain(self, url: str, email: str, ticker: str) -> None:
-        seconds = time.monotonic() - self._started_at
+    def _tell_other_bundle(self, served: dict[str, Any]) -> None:
+        """Say so where another bundle than the demo's answered: promoted by others, or in place of one too old."""
+        own = self._remembered.bundle
+        if served["id"] == own:
+            return
+        another = "an LSTM of the demo: none was trained" if own is None else f"the demo's LSTM {own[:12]}"
+        answered = f"the {served['kind']} {served['id'][:12]} (promotion: {served['promotion']})"
+        err.print(f"Answered by {answered}, not by {another}", soft_wrap=True)
+
+    def _show_curl(self, url: str, email: str, ticker: str) -> None:
         read_token = "import json,sys; print(json.load(sys.stdin)['access_token'])"  # noqa: S105 (a program, no secret)
         out.print("\nThe same again, with curl:", style="bold")
         out.print(
@@ -145,8 +158,9 @@ class Demonstration:
             soft_wrap=True,
             markup=False,
         )
-        out.print(
-            f"\nAnswered after {seconds:.1f} s. Documentation: {url}/docs   Log: {self._installation.log}",
-            soft_wrap=True,
-        )
+
+    def _close(self, url: str, *, once: bool) -> None:
+        seconds = time.monotonic() - self._started_at
+        served = "Stopped (--once): `make demo` goes on serving." if once else f"Documentation: {url}/docs"
+        out.print(f"\nAnswered after {seconds:.1f} s. {served}   Log: {self._installation.log}", soft_wrap=True)
         out.print("A statistical forecast, no investment advice.")

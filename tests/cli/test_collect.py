@@ -5,9 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import psycopg
+import pytest
 
 from data_pipeline.storage.feature_store import FeatureStore
-from tests.cli.conftest import Closecast
+from tests.cli.conftest import Closecast, run_process
 from tests.shared_data import shared_file
 
 
@@ -95,6 +96,38 @@ def test_windows_are_published_where_a_database_is_named(closecast: Closecast, d
     assert rows == [("AAPL", "sample", False), ("IBM", "sample", False)]
 
 
+def test_what_is_stored_can_be_kept_and_published(closecast: Closecast, tmp_path: Path, database: str) -> None:
+    """Bars that were collected while no database ran have no window yet."""
+    write_bars(tmp_path / "bars.csv", "IBM", [10.0, 10.1, 10.2, 10.3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("CLOSECAST_DATABASE_URL")
+        assert "nothing published" in closecast("collect", "--path", str(tmp_path / "bars.csv")).err
+
+    done = closecast("collect", "IBM", "FB", "--source", "sample", "--keep-stored", "--json")
+
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert (document["kept"], [each["ticker"] for each in document["tickers"]]) == (["IBM"], ["FB"])
+    with psycopg.connect(database) as connection:
+        windows = connection.execute("SELECT ticker, source FROM serving_windows ORDER BY ticker").fetchall()
+    assert windows == [("FB", "sample"), ("IBM", "files")]
+    again = closecast("collect", "IBM", "FB", "--source", "sample", "--keep-stored")
+    assert (again.code, again.out) == (0, "")
+    assert "kept as stored: IBM, FB\n2 windows published" in again.err
+
+
+def test_yahoo_s_limits_are_those_of_the_database(database: str) -> None:
+    """A command and the worker ask Yahoo together no more often than one of them may."""
+    finished = run_process(
+        "collect", "AAPL", "--source", "yfinance", CLOSECAST_SOURCE_TIMEOUT_SECONDS="1"
+    )  # every proxy of the tests is dead
+
+    assert finished.returncode == 4, finished.stderr
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT source, tokens < 10 FROM source_budgets").fetchall() == [("yfinance", True)]
+        assert connection.execute("SELECT source, failures > 0 FROM source_circuits").fetchall() == [("yfinance", True)]
+
+
 def test_files_without_a_path_are_a_usage_error(closecast: Closecast) -> None:
     refused = closecast("collect", "--source", "files")
     assert (refused.code, refused.err) == (
@@ -115,5 +148,23 @@ def test_yahoo_must_be_told_a_ticker(closecast: Closecast) -> None:
 
 def test_a_malformed_ticker_is_refused_before_anything_is_asked(closecast: Closecast) -> None:
     refused = closecast("collect", "../../etc/passwd", "--source", "sample")
+    assert refused.code == 2
+    assert "not a ticker" in refused.err
+
+
+@pytest.mark.parametrize("by_setting", [False, True])
+def test_a_path_that_does_not_exist_is_a_usage_error(
+    closecast: Closecast, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_setting: bool
+) -> None:
+    missing = str(tmp_path / "missing")
+    if by_setting:
+        monkeypatch.setenv("CLOSECAST_FILES_PATH", missing)
+    refused = closecast("collect", "--source", "files", *([] if by_setting else ["--path", missing]))
+    assert (refused.code, refused.err) == (2, f"closecast: no such file or folder: {missing}\n")
+
+
+def test_a_name_in_a_file_that_is_no_ticker_is_a_matter_of_data(closecast: Closecast, tmp_path: Path) -> None:
+    write_bars(tmp_path / "bars.csv", "NOT A TICKER", [10.0, 10.1, 10.2, 10.3])
+    refused = closecast("collect", "--path", str(tmp_path / "bars.csv"))
     assert refused.code == 3
     assert "not a ticker" in refused.err

@@ -2,10 +2,14 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from data_pipeline.processing.scaler import Float32Array
+from ml_lifecycle.export import export_model
+from ml_lifecycle.export.onnx_conversion import ConvertedNetwork, convert_to_onnx
 from tests.cli.conftest import Closecast
 
 TINY = """
@@ -23,9 +27,30 @@ COLUMNS = [InputColumn("day_range", warm_up=0, compute=lambda bars: bars.high / 
 """
 
 
+@pytest.fixture
+def converted_once(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Networks that were converted, each once: that a conversion can be repeated is proved where it lives."""
+    converted: dict[bytes, ConvertedNetwork] = {}
+
+    def convert(archive: bytes, inputs: Mapping[str, Float32Array]) -> ConvertedNetwork:
+        if archive not in converted:
+            converted[archive] = convert_to_onnx(archive, inputs)
+            archives.append(archive)
+        return converted[archive]
+
+    archives: list[bytes] = []
+    monkeypatch.setattr(export_model, "convert_to_onnx", convert)
+    return archives
+
+
 @pytest.mark.timeout(240)
 def test_a_network_goes_from_bars_to_champion(
-    closecast: Closecast, home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+    closecast: Closecast,
+    home: Path,
+    tmp_path: Path,
+    database: str,
+    converted_once: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With an input column of the user's own, which every step has to find."""
     config, own = tmp_path / "tiny.yaml", tmp_path / "ranges.py"
@@ -50,6 +75,7 @@ def test_a_network_goes_from_bars_to_champion(
 
     again = closecast("export", document["checkpoint"], "--json")
     assert json.loads(again.out)["bundle"] == bundle
+    assert len(converted_once) == 1
 
     scores = closecast("evaluate", bundle[:12], "--every", "20", "--json")
     assert scores.code == 0, scores.err
@@ -74,6 +100,8 @@ def test_a_network_goes_from_bars_to_champion(
     refused = closecast("promote", bundle[:12])
     assert refused.code == 5
     assert "no figures beside the champion's" in refused.err
+    unexplained = closecast("promote", bundle[:12], "--force")
+    assert (unexplained.code, unexplained.err) == (2, "closecast: a forced promotion needs a reason\n")
     promoted = closecast("promote", bundle[:12], "--force", "--reason", "a test", "--json")
     assert promoted.code == 0, promoted.err
     assert json.loads(promoted.out)["kind"] == "forced"
@@ -116,6 +144,17 @@ def test_a_bundle_that_was_tampered_with_is_refused(closecast: Closecast, home: 
     manifest.write_text(manifest.read_text().replace("0.975", "0.976"))
     refused = closecast("promote", reference.name, "--force", "--reason", "a test")
     assert refused.code == 5
+
+
+def test_a_checkpoint_that_is_not_there_is_a_usage_error_and_an_unfinished_one_is_refused(
+    closecast: Closecast, tmp_path: Path
+) -> None:
+    missing = closecast("export", str(tmp_path / "missing"))
+    assert missing.code == 2
+    assert missing.err.startswith("Usage:")
+    unfinished = closecast("export", str(tmp_path))
+    assert unfinished.code == 5
+    assert "no finished checkpoint" in unfinished.err
 
 
 def test_an_unknown_bundle_is_a_usage_error(closecast: Closecast) -> None:

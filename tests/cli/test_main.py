@@ -10,10 +10,13 @@ import pytest
 from typer.main import get_command
 
 from app.features.registry.errors import GateEvidenceMissingError
+from app.supervisor import listening
 from cli import main
 from cli.exit_codes import exit_code
 from ml_lifecycle.evaluation.evaluate import InSampleError
 from ml_lifecycle.export.errors import BundleRefusedError, ExportError
+from ml_lifecycle.training.checkpoint import CheckpointUnreadableError
+from tests.app.serving import SECRET
 from tests.cli.conftest import Closecast
 
 HEAVY = ["pandas", "polars", "tensorflow", "sqlalchemy", "fastapi", "onnxruntime", "yfinance", "deltalake", "numpy"]
@@ -68,7 +71,7 @@ def test_a_setting_out_of_range_is_named_in_one_line(closecast: Closecast, monke
     monkeypatch.setenv("CLOSECAST_PORT", "70000")
     refused = closecast("serve")
     assert refused.code == 2
-    assert refused.err == "closecast: port: Input should be less than or equal to 65535\n"
+    assert refused.err == "closecast: CLOSECAST_PORT: Input should be less than or equal to 65535\n"
 
 
 def test_serve_refuses_to_start_without_a_secret(closecast: Closecast) -> None:
@@ -101,12 +104,25 @@ def test_settings_that_exist_are_not_warned_of(closecast: Closecast) -> None:
         (BundleRefusedError("x"), 5),
         (ExportError("the ONNX twin differs"), 5),
         (GateEvidenceMissingError("3f9a1c2b4d5e"), 5),
+        (CheckpointUnreadableError("runs/1 holds no network.keras"), 5),
         (InSampleError(date(2020, 6, 30)), 3),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_refused_model_has_a_code_of_its_own(error: Exception, code: int) -> None:
     assert exit_code(error) == code
+
+
+def test_serve_tells_a_taken_port_before_it_starts_a_database(
+    closecast: Closecast, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOSECAST_JWT_SECRET", SECRET)
+    monkeypatch.setattr(listening, "PATIENCE_SECONDS", 0.1)
+    with listening.listen("127.0.0.1", 0) as holder:
+        port = holder.getsockname()[1]
+        refused = closecast("serve", "--port", str(port))
+    assert (refused.code, refused.err) == (6, f"closecast: port {port} is taken: set CLOSECAST_PORT to another one\n")
+    assert not (home / "postgres").exists()
 
 
 def test_serve_refuses_a_known_secret(closecast: Closecast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 
 import psycopg
+import pytest
 
 from tests.cli.conftest import Closecast
 
@@ -31,6 +32,15 @@ def test_a_short_password_is_refused_and_told_nowhere(closecast: Closecast, data
     assert refused.code != 0
     assert "password" in refused.err
     assert "tide7" not in refused.err + refused.out
+
+
+@pytest.mark.parametrize("typed", ["", "\n"])
+def test_an_empty_standard_input_is_told_as_a_missing_password(closecast: Closecast, database: str, typed: str) -> None:
+    refused = closecast("users", "create", "jane@example.org", typed=typed)
+    assert (refused.code, refused.err) == (
+        2,
+        "closecast: no password: give it as one line on standard input, or run this in a terminal\n",
+    )
 
 
 def test_an_address_can_be_taken_once(closecast: Closecast, database: str) -> None:
