@@ -82,14 +82,13 @@ def _train(
 
     version = store.version(data_version)
     bars = store.read_many_bar_arrays([parse_ticker(name) for name in names] or None, version.version)
-    exchanges = {series.ticker: series.exchange for series in store.series(version.version)}
     with training("Training") as progress:
         return train_network(
             config,
             bars,
             data_version=version,
             out_dir=folder,
-            exchanges=exchanges,
+            universes=store.market.universes(version.version),
             progress=progress,
             resume=resume,
         )

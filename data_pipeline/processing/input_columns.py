@@ -1,6 +1,7 @@
 """Every input column by its name: one table for training, backtest and serving."""
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -23,12 +24,13 @@ def find_column(name: str) -> InputColumn:
 
     Raises
     ------
-    ConfigurationError : no such column; the message lists those there are.
+    ConfigurationError : no such column; the message names those that are spelt like it.
     """
     try:
         return COLUMNS[name]
     except KeyError:
-        raise ConfigurationError(f"no input column {name!r}; there are {', '.join(sorted(COLUMNS))}") from None
+        alike = get_close_matches(name, COLUMNS, n=5, cutoff=0.3) or sorted(COLUMNS)[:5]
+        raise ConfigurationError(f"no input column {name!r}; of {len(COLUMNS)} like it: {', '.join(alike)}") from None
 
 
 def compute_columns(

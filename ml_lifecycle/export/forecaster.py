@@ -13,7 +13,7 @@ from ml_lifecycle.evaluation.baselines import naive_quantiles, naive_quantiles_a
 from ml_lifecycle.evaluation.forecasters import Cutoffs
 from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index, probability_of_rise
-from ml_lifecycle.export.manifest import STEPS
+from ml_lifecycle.export.manifest import STEPS, MarketUse
 
 if TYPE_CHECKING:
     from ml_lifecycle.export.bundle import Bundle, Network
@@ -73,6 +73,15 @@ class BundleForecaster:
         network = self.bundle.network
         steps, scale = self._naive_steps(used) if network is None else self._network_steps(used, network)
         return [self._answer(quantiles) for quantiles in self._calibrated(steps, scale, adaptive)]
+
+    def market_inputs(self, bars: BarArrays) -> MarketUse:
+        """What ``forecast`` of these bars reads of their market."""
+        spec = self.bundle.manifest.input_spec
+        if spec is None or not spec.market_bars:
+            return MarketUse.NOT_USED
+        newest = bars.last(spec.market_bars)
+        known = np.isfinite(newest.market_return) & np.isfinite(newest.market_absolute_return)
+        return MarketUse.USED if known.all() else MarketUse.FALLBACK
 
     def forecast_cutoffs(self, cutoffs: Sequence[Cutoffs], horizons: Sequence[int]) -> list[FloatArray]:
         """Log-return quantiles at many cutoffs of each ticker, whose input columns are computed once.

@@ -1,16 +1,17 @@
 """What a manifest takes over from a checkpoint, file by file and field by field."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
-from data_pipeline.processing.lstm_preprocessor import InputSpec, UnusableBarsError, latest_window
+from data_pipeline.processing.lstm_preprocessor import latest_window
+from data_pipeline.processing.market_columns import BORROWED
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.errors import ExportError
 from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_ONNX, REPORT, SCALER
-from ml_lifecycle.export.manifest import STEPS, BundleKind, GoldenWindow, InputKind, Manifest, MarketUniverse
+from ml_lifecycle.export.manifest import STEPS, BundleKind, GoldenWindow, Manifest, MarketUniverse
 from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.checkpoint_report import checkpoint_report
 
@@ -42,8 +43,8 @@ def draft_manifest(checkpoint: Checkpoint) -> Manifest:
         input_columns=spec.columns,
         context_columns=spec.context_columns,
         input_spec=spec,
-        input_kind=_input_kind(bars, spec),
-        market_universe=MarketUniverse(tickers=content.market_universe) if content.market_universe else None,
+        input_kind=spec.input_kind,
+        market_universe=_market_universe(content.market_universe),
         train_end=content.train_end,
         calibration_end=content.calibration_end,
         member_weights={NETWORK_ONNX: 1.0},
@@ -81,16 +82,10 @@ def _require_same_inputs(checkpoint: Checkpoint, bars: BarArrays) -> None:
         raise ExportError("the input columns are no longer computed as when this network was trained: train again")
 
 
-def _input_kind(bars: BarArrays, spec: InputSpec) -> InputKind:
-    """Whether adjusted closes alone give the same inputs: tried, since a column does not say what it reads."""
-    closes = bars.adj_close
-    alone = replace(bars, open=closes, high=closes, low=closes, close=closes, volume=np.full(len(bars), np.nan))
-    try:
-        # A column that reads a missing volume, or a range of none, may divide by it: that is the answer, not a warning.
-        with np.errstate(all="ignore"):
-            window, context, _ = latest_window(alone, spec)
-    except UnusableBarsError:
-        return InputKind.OHLCV
-    whole_window, whole_context, _ = latest_window(bars, spec)
-    same = np.array_equal(window, whole_window) and np.array_equal(context, whole_context)
-    return InputKind.CLOSES if same else InputKind.OHLCV
+def _market_universe(tickers: Mapping[str, tuple[str, ...]]) -> MarketUniverse | None:
+    if not tickers:
+        return None
+    borrowed = {
+        exchange: lender for exchange, lender in BORROWED.items() if lender in tickers and exchange not in tickers
+    }
+    return MarketUniverse(tickers=dict(tickers), borrowed=borrowed)

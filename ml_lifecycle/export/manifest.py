@@ -1,6 +1,7 @@
 """The manifest of a bundle: what it is, what it was made from, what it must answer."""
 
 import hashlib
+import math
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from enum import StrEnum
@@ -11,8 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from data_pipeline.errors import ConfigurationError
-from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
-from data_pipeline.processing.lstm_preprocessor import InputSpec
+from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatArray
+from data_pipeline.processing.lstm_preprocessor import InputKind, InputSpec
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.errors import BundleRefusedError
 
@@ -32,11 +33,12 @@ class BundleKind(StrEnum):
     REFERENCE = "reference"
 
 
-class InputKind(StrEnum):
-    """Which prices the input columns read: whole bars, or adjusted closes alone."""
+class MarketUse(StrEnum):
+    """Whether a forecast read what the ticker's market did."""
 
-    OHLCV = "ohlcv"
-    CLOSES = "closes"
+    USED = "used"
+    FALLBACK = "fallback"  # the network reads it, but it is unknown on some or all of the days
+    NOT_USED = "not_used"
 
 
 class ManifestPart(BaseModel):
@@ -54,17 +56,36 @@ class NamedDataVersion(ManifestPart):
 
 
 class MarketUniverse(ManifestPart):
-    """Which tickers make the market inputs of an exchange; other exchanges borrow one or get ``fallback``."""
+    """Which tickers make the market inputs of an exchange; other exchanges borrow one or get ``fallback``.
+
+    Attributes
+    ----------
+    tickers : members of each universe, which goes by the name of its exchange, as of the data version.
+    borrowed : exchange without a universe -> the one whose universe its tickers read.
+    fallback : what the network sees where the market is unknown, after scaling: 0, an ordinary day.
+    """
 
     tickers: dict[str, tuple[str, ...]]
     borrowed: dict[str, str] = {}
-    fallback: FiniteFloat = 0.0  # in scaled units
+    fallback: Annotated[float, Field(ge=0.0, le=0.0)] = 0.0
+
+    def reads(self, universe: str | None, exchange: str) -> bool:
+        """Whether tickers of ``exchange`` were to be forecast with the means of ``universe``."""
+        lender = exchange if exchange in self.tickers else self.borrowed.get(exchange)
+        return universe is not None and universe == lender
+
+    @model_validator(mode="after")
+    def _lenders_exist(self) -> Self:
+        if not set(self.borrowed.values()) <= self.tickers.keys():
+            raise ValueError("a universe is borrowed that is not named")
+        return self
 
 
 class GoldenWindow(ManifestPart):
     """Bars and the quantiles that they must give wherever the bundle is loaded.
 
-    ``log_returns`` has shape ``(STEPS, n_levels)``; the other fields are the arrays of ``BarArrays``.
+    ``log_returns`` has shape ``(STEPS, n_levels)``; the other fields are the arrays of ``BarArrays``. Those of the
+    market hold None where it is unknown, and are empty where it is unknown throughout.
     """
 
     trading_day: tuple[date, ...]
@@ -74,12 +95,14 @@ class GoldenWindow(ManifestPart):
     close: tuple[FiniteFloat, ...]
     adj_close: tuple[FiniteFloat, ...]
     volume: tuple[FiniteFloat, ...]
+    market_return: tuple[FiniteFloat | None, ...] = ()
+    market_absolute_return: tuple[FiniteFloat | None, ...] = ()
     log_returns: tuple[tuple[FiniteFloat, ...], ...]
 
     def bars(self) -> BarArrays:
         """The window as the forecaster takes it."""
-        prices = {name: np.array(getattr(self, name), dtype=np.float64) for name in _PRICES}
-        return BarArrays(trading_day=np.array(self.trading_day, dtype="datetime64[D]"), **prices)
+        numbers = {name: np.array(getattr(self, name), dtype=np.float64) for name in (*_PRICES, *MARKET_ARRAYS)}
+        return BarArrays(trading_day=np.array(self.trading_day, dtype="datetime64[D]"), **numbers)
 
     def answer(self) -> FloatArray:
         """The quantiles asked for, shape ``(STEPS, n_levels)``."""
@@ -90,16 +113,24 @@ class GoldenWindow(ManifestPart):
         """Record that ``bars`` were answered with ``log_returns``."""
         prices = {name: tuple(getattr(bars, name).tolist()) for name in _PRICES}
         days = tuple(bars.trading_day.astype("datetime64[D]").tolist())
-        return cls(trading_day=days, log_returns=tuple(map(tuple, log_returns.tolist())), **prices)
+        market = {name: _known_or_none(getattr(bars, name)) for name in MARKET_ARRAYS}
+        return cls(trading_day=days, log_returns=tuple(map(tuple, log_returns.tolist())), **prices, **market)
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
         if len({len(self.trading_day), *(len(getattr(self, name)) for name in _PRICES)}) > 1:
             raise ValueError("arrays of one length wanted")
+        if any(len(getattr(self, name)) not in (0, len(self.trading_day)) for name in MARKET_ARRAYS):
+            raise ValueError("market arrays of the bars' length wanted, or none")
         return self
 
 
 _PRICES = ("open", "high", "low", "close", "adj_close", "volume")
+
+
+def _known_or_none(values: FloatArray) -> tuple[float | None, ...]:
+    listed = tuple(value if math.isfinite(value) else None for value in values.tolist())
+    return listed if any(value is not None for value in listed) else ()
 
 
 class Manifest(ManifestPart):
@@ -173,6 +204,10 @@ class Manifest(ManifestPart):
             raise ValueError("input_spec names other columns than input_columns and context_columns")
         if {self.history_needed, self.history_used} != {spec.history_needed}:
             raise ValueError(f"these columns need and use {spec.history_needed} bars")
+        if self.input_kind is not spec.input_kind:
+            raise ValueError(f"input_kind is {self.input_kind}, these columns make it {spec.input_kind}")
+        if spec.market_bars and self.market_universe is None:
+            raise ValueError("a network that reads the market names market_universe")
         return self
 
     @model_validator(mode="after")

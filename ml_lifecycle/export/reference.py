@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.lstm_preprocessor import InputKind
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, HISTORY_USED, naive_quantiles
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.folder import CALIBRATION
-from ml_lifecycle.export.manifest import HORIZONS, LEVELS, BundleKind, GoldenWindow, InputKind, Manifest
+from ml_lifecycle.export.manifest import HORIZONS, LEVELS, BundleKind, GoldenWindow, Manifest
 from ml_lifecycle.export.writing import write_bundle
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_pipeline.errors import ClosecastError, ConfigurationError
-from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import InputSpec
 from data_pipeline.processing.scaler import Scaler
 from ml_lifecycle.evaluation.evaluate import ForecastRows
@@ -64,13 +64,18 @@ class GoldenExample(_Record):
     def bar_arrays(self) -> BarArrays:
         """The bars as the forecaster takes them."""
         prices = {name: np.array(self.bars[name], dtype=np.float64) for name in _PRICES}
-        return BarArrays(trading_day=np.array(self.bars["trading_day"], dtype="datetime64[D]"), **prices)
+        market = {name: np.array(self.bars.get(name, []), dtype=np.float64) for name in MARKET_ARRAYS}
+        return BarArrays(trading_day=np.array(self.bars["trading_day"], dtype="datetime64[D]"), **prices, **market)
 
     @classmethod
     def listed(cls, bars: BarArrays) -> dict[str, list[Any]]:
-        """Bars as plain lists."""
+        """Bars as plain lists; None where the market is unknown, which JSON can tell and NaN it cannot."""
         days = [str(day) for day in bars.trading_day.astype("datetime64[D]")]
-        return {"trading_day": days, **{name: getattr(bars, name).tolist() for name in _PRICES}}
+        market = {
+            name: [value if np.isfinite(value) else None for value in getattr(bars, name).tolist()]
+            for name in MARKET_ARRAYS
+        }
+        return {"trading_day": days, **{name: getattr(bars, name).tolist() for name in _PRICES}, **market}
 
 
 class ColumnDistribution(_Record):
@@ -103,7 +108,7 @@ class CheckpointContent(_Record):
     Attributes
     ----------
     scaler : as ``Scaler.to_dict`` gives it.
-    market_universe : tickers by exchange; empty where the exchanges were not told.
+    market_universe : members of each universe at the data version; empty where the network does not read the market.
     skipped_tickers : had too few bars.
     pairs : pairs of window and target in each part.
     calibration_offsets : shape ``(n_horizons, n_levels)``, scaled units, to add to the network's quantiles.

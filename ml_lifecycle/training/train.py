@@ -6,7 +6,7 @@ By itself: ``python -m ml_lifecycle.training.train --store BARS --out FOLDER``.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_pipeline.errors import ClosecastError
+from data_pipeline.errors import ClosecastError, ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import Windows, latest_window
 from data_pipeline.processing.own_columns import OwnColumns
@@ -51,7 +51,7 @@ def train(
     *,
     data_version: DataVersion,
     out_dir: Path,
-    exchanges: Mapping[str, str] | None = None,
+    universes: Mapping[str, Collection[str]] | None = None,
     progress: "Callable[[Progress], None] | None" = None,
     resume: bool = False,
     save_every_seconds: float = 60.0,
@@ -63,7 +63,7 @@ def train(
 
     Parameters
     ----------
-    exchanges : exchange of each ticker, where known; recorded as the universe.
+    universes : members of each universe whose means ``bars_by_ticker`` carry, by exchange (``Snapshot.universes``).
     progress : called after each look at the validation part.
     resume : go on with an unfinished run of the same configuration, data and tickers in ``out_dir``, if there is one.
     save_every_seconds : how much work a killed run may lose.
@@ -71,7 +71,9 @@ def train(
     Raises
     ------
     TooFewPairsError : a part of the data is empty.
+    ConfigurationError : the network reads the market, and there is no universe.
     """
+    market_universe = _market_universe(config, universes or {})
     started = time.monotonic()
     parts = part_dates(config, bars_by_ticker)
     data = gather(config, bars_by_ticker, parts)
@@ -89,7 +91,7 @@ def train(
         data_version=NamedDataVersion(**asdict(data_version)),
         tickers=data.tickers,
         skipped_tickers=data.skipped,
-        market_universe=_universe(data.tickers, exchanges or {}),
+        market_universe=market_universe,
         **asdict(parts),
         pairs={name: len(pairs) for name, pairs in data.pairs.items()},
         seed=config.seed,
@@ -196,10 +198,13 @@ def _golden(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> Golde
     )
 
 
-def _universe(tickers: tuple[str, ...], exchanges: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Tickers by exchange, of those whose exchange is known."""
-    known = [(exchanges[ticker], ticker) for ticker in tickers if ticker in exchanges]
-    return {exchange: tuple(name for place, name in known if place == exchange) for exchange, _ in sorted(known)}
+def _market_universe(config: TrainingConfig, universes: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:
+    """The universes that the network reads: all that there are, or none where it reads no market column."""
+    if not config.input_spec.market_bars:
+        return {}
+    if not universes:
+        raise ConfigurationError("the network reads the market, but no exchange has a universe: see docs/data.md")
+    return {exchange: tuple(sorted(tickers)) for exchange, tickers in sorted(universes.items())}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -230,7 +235,7 @@ def _train_from_store(told: argparse.Namespace) -> Checkpoint:
         store.read_many_bar_arrays(told.tickers),
         data_version=store.version(),
         out_dir=told.out,
-        exchanges={series.ticker: series.exchange for series in store.series()},
+        universes=store.market.universes(store.version().version),
         progress=_tell,
         resume=told.resume,
     )

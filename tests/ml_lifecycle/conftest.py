@@ -11,6 +11,7 @@ from ml_lifecycle.training.config import TrainingConfig, parse_config
 from tests.made_up_bars import make_bars
 
 DATA_VERSION = DataVersion(table_id="made-up", version=3, content_sha256="0" * 64)
+UNIVERSES = {"XNYS": ["T3", "T1"], "XETR": ["T2"]}
 
 
 def tiny_config(**changes: object) -> TrainingConfig:
@@ -31,6 +32,11 @@ def tiny_config(**changes: object) -> TrainingConfig:
     return parse_config({**content, **changes})
 
 
+def market_config(**changes: object) -> TrainingConfig:
+    """The same, reading the market too: what ``tiny_checkpoint`` was trained with."""
+    return tiny_config(columns=["log_return", "range_volatility", "market_absolute_return"], **changes)
+
+
 def tiny_universe() -> dict[str, BarArrays]:
     """Three tickers of 900 bars and one that is too short."""
     long = {f"T{seed}": make_bars(900, seed=seed) for seed in (1, 2, 3)}
@@ -43,5 +49,4 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     from ml_lifecycle.training.train import train
 
     folder: Path = tmp_path_factory.mktemp("training") / "tiny"
-    exchanges = {"T1": "XNYS", "T2": "BVMF", "T3": "XNYS"}
-    return train(tiny_config(), tiny_universe(), data_version=DATA_VERSION, out_dir=folder, exchanges=exchanges)
+    return train(market_config(), tiny_universe(), data_version=DATA_VERSION, out_dir=folder, universes=UNIVERSES)

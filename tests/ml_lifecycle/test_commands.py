@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
+from data_pipeline.market_update import redefine_universe
 from data_pipeline.processing.calendars import trading_days
 from data_pipeline.storage.feature_store import FeatureStore
 from ml_lifecycle.evaluation import evaluate as evaluation
@@ -28,13 +29,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = str(tmp_path_factory.mktemp("store") / "bars")
     rows = [make_rows(ticker, days, walk.tolist()) for ticker, walk in zip(("AAA", "BBB"), walks, strict=True)]
     FeatureStore(folder).merge(pl.concat(rows))
+    redefine_universe(FeatureStore(folder), "XNYS", ["AAA", "BBB"])
     return folder
 
 
 def test_stored_bars_become_a_checkpoint_that_names_their_version(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = tiny_config(epochs=1, columns=["log_return"]).model_dump(mode="json")
+    config = tiny_config(epochs=1, columns=["log_return", "market_return"]).model_dump(mode="json")
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
 
     code = training.main(["--store", store, "--out", str(tmp_path / "out"), "--config", str(tmp_path / "tiny.yaml")])

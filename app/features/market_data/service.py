@@ -13,7 +13,7 @@ from app.features.market_data.schemas import BarRead, BarsRead, DataVersionRead,
 from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
 from data_pipeline.processing.bar_arrays import BarArrays
-from data_pipeline.serving_window import ServingWindow
+from data_pipeline.serving_window import MarketInputs, ServingWindow, with_market
 
 
 async def publish_windows(
@@ -86,8 +86,11 @@ async def read_window(db: AsyncSession, ticker: str, *, as_of: date | None = Non
 
 
 def bars_of(row: ServingWindowRow) -> BarArrays:
-    """The bars of a window that was read with them."""
-    return BarArrays(
+    """The bars of a window that was read with them, and its market."""
+    market, mean, mean_size = None, row.market_mean_return, row.market_mean_absolute_return
+    if row.market_universe is not None and mean is not None and mean_size is not None:
+        market = MarketInputs(row.market_universe, mean, mean_size)
+    bars = BarArrays(
         trading_day=row.trading_day,
         open=row.open,
         high=row.high,
@@ -96,6 +99,7 @@ def bars_of(row: ServingWindowRow) -> BarArrays:
         adj_close=row.adj_close,
         volume=row.volume,
     )
+    return with_market(bars, market)
 
 
 async def list_tickers(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[TickerRead]:

@@ -8,7 +8,9 @@ from app.features.registry.champion import Champion
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.errors import InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.serving_window import with_market
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, naive_quantiles
+from ml_lifecycle.export.manifest import MarketUniverse
 
 LIVE, HINDCAST = "live", "hindcast"
 
@@ -21,7 +23,7 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
     InsufficientHistoryError : fewer bars since the last hole than the bundle needs.
     NonFiniteForecastError : a price in the window is missing or not positive.
     """
-    bars = bars_of(window).after_last_hole()
+    bars = _readable(window, champion.bundle.manifest.market_universe).after_last_hole()
     if len(bars) < champion.forecaster.history_needed:
         raise InsufficientHistoryError(needed=champion.forecaster.history_needed, found=len(bars), ticker=window.ticker)
     quantiles = champion.forecaster.forecast(bars)
@@ -39,7 +41,7 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
         "data_version": window.data_version,
         "data_sha256": window.data_sha256,
         "repaired_bars": window.repaired_bars,
-        "market_inputs": "not_used",
+        "market_inputs": champion.forecaster.market_inputs(bars).value,
         "made_at": made_at,
         "opens_at": window.opens_at,
         "anchor": float(bars.close[-1]),
@@ -51,6 +53,13 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
         "naive_log_returns": None if naive is None else naive.tolist(),
         "probability_up": quantiles.probability_up.tolist(),
     }
+
+
+def _readable(window: ServingWindowRow, known: MarketUniverse | None) -> BarArrays:
+    """The window's bars; with its market only where the bundle names that universe for the exchange."""
+    bars = bars_of(window)
+    read = known is not None and known.reads(window.market_universe, window.exchange)
+    return bars if read else with_market(bars, None)
 
 
 def kind_of(window: ServingWindowRow, made_at: datetime) -> str:

@@ -143,7 +143,10 @@ class FrozenForecastRead(Part):
     price_basis: str
     made_at: datetime
     steps: list[StepRead]
-    market_inputs: Literal["used", "missing", "not_used"]
+    market_inputs: Literal["used", "fallback", "not_used"] = Field(
+        description="used: the forecast read what the ticker's market did; fallback: the network reads it, but it is "
+        "unknown on some or all of the days read, which then count as ordinary ones; not_used: the network does not."
+    )
     disclaimer: str = DISCLAIMER
     model_version: str = Field(description="Id of the bundle.")
 

@@ -133,6 +133,6 @@ def test_the_longest_warm_up_counts() -> None:
     assert (warm_up([]), warm_up(["log_return", "volume_ratio", "volatility_level"])) == (0, 250)
 
 
-def test_an_unknown_column_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"no input column 'rsi_7'; there are absolute_return, atr, "):
+def test_an_unknown_column_is_named_with_those_spelt_like_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"no input column 'rsi_7'; of \d+ like it: rsi"):
         find_column("rsi_7")

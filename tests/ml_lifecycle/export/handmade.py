@@ -20,6 +20,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from data_pipeline.processing.lstm_preprocessor import InputSpec
+from data_pipeline.processing.scaler import Scaler
 from ml_lifecycle.export.bundle import Bundle, Network
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import AdaptiveStart, Calibration, nominal_alphas
@@ -30,8 +31,8 @@ from ml_lifecycle.export.manifest import (
     STEPS,
     BundleKind,
     GoldenWindow,
-    InputKind,
     Manifest,
+    MarketUniverse,
     bundle_id,
 )
 from ml_lifecycle.export.onnx_engine import OnnxEngine
@@ -41,11 +42,13 @@ SPEC = InputSpec(columns=("log_return", "volume_ratio"), context_columns=("weekd
 UNITS, HEADS, N_LEVELS = 3, len(HORIZONS), len(LEVELS)
 
 
-def make_onnx(*, batch: str | int = "batch", window: str = "window") -> onnx.ModelProto:
+def make_onnx(
+    *, batch: str | int = "batch", window: str = "window", seed: int = 5, spec: InputSpec = SPEC
+) -> onnx.ModelProto:
     """The graph; quantiles are a fixed spread around a median that the LSTM and the context move a little."""
-    random = np.random.default_rng(5)
+    random = np.random.default_rng(seed)
     weights = {
-        "w": random.normal(size=(1, 4 * UNITS, 2)),
+        "w": random.normal(size=(1, 4 * UNITS, len(spec.columns))),
         "r": random.normal(size=(1, 4 * UNITS, UNITS)),
         "b": np.zeros((1, 8 * UNITS)),
         "kernel": np.repeat(0.05 * random.normal(size=(UNITS + 1, HEADS)), N_LEVELS, axis=1),
@@ -64,7 +67,7 @@ def make_onnx(*, batch: str | int = "batch", window: str = "window") -> onnx.Mod
         helper.make_node("Reshape", ["flat", "shape"], ["quantiles"]),
     ]
     inputs = [
-        helper.make_tensor_value_info(window, TensorProto.FLOAT, [batch, SPEC.lookback, 2]),
+        helper.make_tensor_value_info(window, TensorProto.FLOAT, [batch, spec.lookback, len(spec.columns)]),
         helper.make_tensor_value_info("context", TensorProto.FLOAT, [batch, 1]),
     ]
     output = helper.make_tensor_value_info("quantiles", TensorProto.FLOAT, [batch, HEADS, N_LEVELS])
@@ -154,31 +157,51 @@ def make_contents() -> dict[str, bytes]:
     }
 
 
-def make_manifest(contents: Mapping[str, bytes]) -> Manifest:
-    """A manifest whose golden window is answered by the files themselves."""
-    from data_pipeline.processing.scaler import Scaler
-
-    bars = make_bars(SPEC.history_needed, seed=11)
+def make_manifest(
+    contents: Mapping[str, bytes], spec: InputSpec = SPEC, market_universe: MarketUniverse | None = None
+) -> Manifest:
+    """A manifest whose golden window is answered by the files themselves; ``spec`` has the shapes of ``SPEC``."""
+    bars = make_bars(spec.history_needed, seed=11)
     draft = Manifest(
         kind=BundleKind.NETWORK,
         created_at=datetime(2026, 1, 2, tzinfo=UTC),
         files={},
         weights_sha256="0" * 64,
-        history_needed=SPEC.history_needed,
-        history_used=SPEC.history_needed,
-        input_columns=SPEC.columns,
-        context_columns=SPEC.context_columns,
-        input_spec=SPEC,
-        input_kind=InputKind.OHLCV,
+        history_needed=spec.history_needed,
+        history_used=spec.history_needed,
+        input_columns=spec.columns,
+        context_columns=spec.context_columns,
+        input_spec=spec,
+        input_kind=spec.input_kind,
+        market_universe=market_universe,
         train_end=date(2012, 1, 2),
         calibration_end=date(2013, 1, 2),
         member_weights={"network.onnx": 1.0},
         golden=GoldenWindow.of(bars, np.zeros((STEPS, N_LEVELS))),
     )
+    return draft.model_copy(update={"golden": answered(draft, contents)})
+
+
+def answered(manifest: Manifest, contents: Mapping[str, bytes]) -> GoldenWindow:
+    """The golden bars of a draft with the answer that these files give."""
+    assert manifest.input_spec is not None
     scaler = Scaler.from_dict(json.loads(contents["scaler.json"]))
-    network = Network(SPEC, scaler, OnnxEngine({"network.onnx": contents["network.onnx"]}, draft))
-    answer = BundleForecaster(Bundle("draft", draft, make_calibration(), network)).forecast(bars).log_returns
-    return draft.model_copy(update={"golden": GoldenWindow.of(bars, answer)})
+    calibration = Calibration.model_validate_json(contents["calibration.json"])
+    graphs = {name: contents[name] for name in manifest.member_weights}
+    network = Network(manifest.input_spec, scaler, OnnxEngine(graphs, manifest))
+    bars = manifest.golden.bars()
+    answer = BundleForecaster(Bundle("draft", manifest, calibration, network)).forecast(bars).log_returns
+    return GoldenWindow.of(bars, answer)
+
+
+def add_member(folder: Path, graph: bytes, weight: float) -> Path:
+    """A bundle that averages its network with one graph more, whose share is ``weight``; gives the new folder."""
+    (folder / "member_1.onnx").write_bytes(graph)
+    contents = {file.name: file.read_bytes() for file in folder.iterdir()}
+    shares = {"network.onnx": 1.0 - weight, "member_1.onnx": weight}
+    manifest = Manifest.parse(json.loads(contents["manifest.json"])).model_copy(update={"member_weights": shares})
+    golden = answered(manifest, contents).model_dump(mode="json")
+    return reseal(folder, lambda content: content.update(member_weights=shares, golden=golden))
 
 
 def reseal(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Path:

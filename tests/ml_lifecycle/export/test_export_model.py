@@ -27,7 +27,7 @@ from ml_lifecycle.export.onnx_graph import operators
 from ml_lifecycle.export.parity import RANDOM_WINDOWS, parity_inputs
 from ml_lifecycle.training.checkpoint import Checkpoint
 from tests.made_up_bars import make_bars
-from tests.ml_lifecycle.export.handmade import copy_bundle, make_onnx, reseal
+from tests.ml_lifecycle.export.handmade import add_member, copy_bundle, make_onnx, reseal
 
 MEMBERS = 2
 pytestmark = pytest.mark.timeout(300)  # three imports of TensorFlow, on a machine that may be busy with others
@@ -93,10 +93,12 @@ def test_the_manifest_says_what_the_checkpoint_says(exported: Exported, on_onnx:
     assert (manifest.seed, manifest.git_commit) == (content.seed, content.git_commit)
     assert manifest.created_at == content.created_at
     assert manifest.history_needed == content.input_spec.history_needed
-    assert manifest.input_columns == ("log_return", "range_volatility")
+    assert manifest.input_columns == ("log_return", "range_volatility", "market_absolute_return")
     assert manifest.context_columns == ("jump_share",)
     assert manifest.market_universe is not None
     assert manifest.market_universe.tickers == content.market_universe
+    assert manifest.market_universe.borrowed["XFRA"] == "XETR"
+    assert manifest.golden.bars().market_return.tolist() == content.golden.bars["market_return"]
     assert manifest.input_kind is InputKind.OHLCV
     assert manifest.library_versions == content.library_versions
     assert manifest.scores == json.loads(json.dumps(content.scores))
@@ -119,6 +121,20 @@ def test_both_engines_answer_alike(on_onnx: Bundle, on_keras: Bundle) -> None:
         np.testing.assert_allclose(one.probability_up, other.probability_up, atol=1e-4)
     distance = np.max([np.abs(a.log_returns - b.log_returns) for a, b in zip(onnx_answers, keras_answers, strict=True)])
     assert distance <= 1e-5
+
+
+def test_a_further_member_counts_alike_on_both_engines(exported: Exported, on_onnx: Bundle, tmp_path: Path) -> None:
+    """Keras runs the network, ONNX Runtime what stands beside it."""
+    spec = on_onnx.manifest.input_spec
+    assert spec is not None
+    graph = make_onnx(spec=spec).SerializeToString()
+    folder = add_member(copy_bundle(exported.folder, tmp_path), graph, weight=0.4)
+    bars = make_bars(spec.history_needed)
+
+    on_each = [BundleForecaster(load_bundle(folder, engine)).forecast(bars).log_returns for engine in ("onnx", "keras")]
+
+    np.testing.assert_allclose(*on_each, rtol=0, atol=1e-5)
+    assert np.abs(on_each[0] - BundleForecaster(on_onnx).forecast(bars).log_returns).max() > 1e-3
 
 
 def test_a_trained_network_answers_a_batch_as_one_by_one(on_onnx: Bundle) -> None:
@@ -263,7 +279,7 @@ def test_input_columns_computed_otherwise_stop_the_export(
 
 
 def test_columns_of_closes_alone_are_told(exported: Exported) -> None:
-    """Then a client may send closes alone; ``range_volatility`` is taken out of the window here."""
+    """Then a client may send closes alone; the columns that read more are taken out of the window here."""
     content = exported.checkpoint.content
     spec = content.input_spec.model_copy(update={"columns": ("log_return",)})
     window = [row[:1] for row in content.golden.window]

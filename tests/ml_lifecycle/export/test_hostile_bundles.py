@@ -204,6 +204,14 @@ def ragged_golden(manifest: dict[str, Any]) -> None:
     manifest["golden"]["close"].pop()
 
 
+def reading_the_market(manifest: dict[str, Any]) -> None:
+    """The network reads a market that the manifest does not name."""
+    columns = ["log_return", "market_return"]
+    manifest["input_columns"] = columns
+    manifest["input_spec"]["columns"] = columns
+    manifest["history_needed"] = manifest["history_used"] = 21
+
+
 def zero_golden(manifest: dict[str, Any]) -> None:
     """A golden price that is none."""
     manifest["golden"]["adj_close"][3] = 0.0
@@ -241,6 +249,17 @@ MANIFEST = {
     "more history used": (tampered_manifest(history_used=1_000), "need and use 24 bars"),
     "other columns": (tampered_manifest(input_columns=["log_return", "gap"]), "input_spec names other columns"),
     "column of nowhere": (tampered_part("input_spec", columns=["os.system", "gap"]), "no input column 'os.system'"),
+    "closes that are none": (tampered_manifest(input_kind="closes"), "these columns make it ohlcv"),
+    "market of nowhere": (
+        tampered_manifest(market_universe={"tickers": {}, "borrowed": {"XFRA": "XETR"}}),
+        "borrowed that is not named",
+    ),
+    "another fallback": (tampered_manifest(market_universe={"tickers": {}, "fallback": 1.0}), "fallback"),
+    "market unread": (
+        lambda folder: reseal(folder, reading_the_market),
+        "reads the market names market_universe",
+    ),
+    "golden market ragged": (tampered_part("golden", market_return=[0.01]), "market arrays of the bars' length"),
     "lookback without end": (tampered_part("input_spec", lookback=10**9), "lookback"),
     "weights of no member": (tampered_manifest(member_weights={}), "a network names"),
     "member of no file": (tampered_manifest(member_weights={"member_1.onnx": 1.0}), "name different members"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.look_ahead import LATER_FACTOR, future_variants
 from data_pipeline.processing.lstm_preprocessor import latest_window
@@ -18,7 +19,7 @@ from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.fitting import Progress
 from ml_lifecycle.training.resume_state import STATE
 from ml_lifecycle.training.train import train
-from tests.ml_lifecycle.conftest import DATA_VERSION, tiny_config, tiny_universe
+from tests.ml_lifecycle.conftest import DATA_VERSION, UNIVERSES, market_config, tiny_config, tiny_universe
 
 
 class PowerCutError(Exception):
@@ -27,7 +28,10 @@ class PowerCutError(Exception):
 
 def run(folder: Path, config: TrainingConfig | None = None, **options: object) -> Checkpoint:
     bars = options.pop("bars", tiny_universe())
-    return train(config or tiny_config(), bars, data_version=DATA_VERSION, out_dir=folder, **options)
+    universes = options.pop("universes", UNIVERSES)
+    return train(
+        config or market_config(), bars, data_version=DATA_VERSION, out_dir=folder, universes=universes, **options
+    )
 
 
 def load_network(checkpoint: Checkpoint):  # type: ignore[no-untyped-def]  # Keras ships no types
@@ -73,7 +77,7 @@ def test_the_test_part_decides_nothing(tmp_path: Path, tiny_checkpoint: Checkpoi
     dates = {name: getattr(content, name) for name in ("train_end", "validation_end", "calibration_end")}
     shaken = {ticker: _shaken_after(bars, end) for ticker, bars in tiny_universe().items()}
 
-    other = run(tmp_path, tiny_config(**dates), bars=shaken)
+    other = run(tmp_path, market_config(**dates), bars=shaken)
 
     assert other.content.weights_sha256 == content.weights_sha256
     assert other.content.calibration_offsets == content.calibration_offsets
@@ -127,12 +131,18 @@ def test_the_checkpoint_tells_what_it_was_made_from(tiny_checkpoint: Checkpoint)
     assert content.data_version.model_dump() == {
         "table_id": "made-up", "version": 3, "content_sha256": "0" * 64
     }  # fmt: skip
-    assert content.market_universe == {"BVMF": ("T2",), "XNYS": ("T1", "T3")}
+    assert content.market_universe == {"XETR": ("T2",), "XNYS": ("T1", "T3")}
     assert content.skipped_tickers == ("NEW",)
     assert content.train_end < content.validation_end < content.calibration_end
     assert content.library_versions.keys() >= {"python", "keras", "numpy"}
     assert min(content.pairs.values()) > 0
     assert all(abs(sum(column.shares) - 1.0) < 1e-9 for column in content.reference_distribution)
+
+
+def test_a_network_that_reads_the_market_needs_a_universe(tmp_path: Path) -> None:
+    """Served, it would not know whose means to read."""
+    with pytest.raises(ConfigurationError, match="no exchange has a universe"):
+        run(tmp_path, universes={})
 
 
 def test_every_score_stands_beside_the_naives(tiny_checkpoint: Checkpoint) -> None:
