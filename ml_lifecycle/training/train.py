@@ -18,7 +18,7 @@ from data_pipeline.errors import ClosecastError, ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import Windows, latest_window
 from data_pipeline.processing.own_columns import OwnColumns
-from data_pipeline.processing.scaler import Scaler, fit_scaler
+from data_pipeline.processing.scaler import Scaler
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.calibration import conformal_offsets
 from ml_lifecycle.evaluation.evaluate import EvaluationTable, NothingToEvaluateError, cutoff_days, evaluate
@@ -37,7 +37,12 @@ from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
 from ml_lifecycle.training.resume_state import STATE, Run, run_digest
-from ml_lifecycle.training.training_statistics import reference_distribution, sample_rows, unconditional_quantiles
+from ml_lifecycle.training.training_statistics import (
+    reference_distribution,
+    sample_rows,
+    training_scaler,
+    unconditional_quantiles,
+)
 
 if TYPE_CHECKING:
     from ml_lifecycle.training.fitting import Fitted, Progress
@@ -144,7 +149,7 @@ def _fit(
     make_deterministic(config.seed)
     train_pairs, calibration = data.pairs["train"], data.pairs["calibration"]
     sample = data.series.windows(sample_rows(train_pairs))
-    scaler = fit_scaler(config.scaler, sample.window, sample.context)
+    scaler = training_scaler(config, data)
     networks = build_network(config, unconditional_quantiles(train_pairs, config))
     fitted = fit(config, networks, data, scaler, run=run, progress=progress)
     quantiles = scaled_quantiles(networks.served, data.series, calibration.rows, scaler)

@@ -4,9 +4,10 @@ import numpy as np
 
 from data_pipeline.processing.bar_arrays import FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, Windows
+from data_pipeline.processing.scaler import Scaler, fit_scaler
 from ml_lifecycle.training.checkpoint import ColumnDistribution
 from ml_lifecycle.training.config import TrainingConfig
-from ml_lifecycle.training.pairs import PairSet
+from ml_lifecycle.training.pairs import PairSet, TrainingData
 
 SAMPLE_SIZE = 4000  # windows that the scaler and the reference distribution are taken from
 DECILES = np.arange(0.1, 1.0, 0.1)
@@ -16,6 +17,12 @@ def sample_rows(train: PairSet) -> IntArray:
     """Cutoffs spread evenly over the training part, ``SAMPLE_SIZE`` at most."""
     places = np.linspace(0, len(train) - 1, min(SAMPLE_SIZE, len(train))).astype(np.int64)
     return train.rows[places]
+
+
+def training_scaler(config: TrainingConfig, data: TrainingData) -> Scaler:
+    """The scaler, fitted on windows of the training part and on nothing else."""
+    sample = data.series.windows(sample_rows(data.pairs["train"]))
+    return fit_scaler(config.scaler, sample.window, sample.context)
 
 
 def unconditional_quantiles(train: PairSet, config: TrainingConfig) -> FloatArray:

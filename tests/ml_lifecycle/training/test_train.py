@@ -70,22 +70,6 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, tiny_checkp
     assert not (tmp_path / STATE).exists()
 
 
-def test_the_test_part_decides_nothing(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
-    """Prices after the calibration part are tripled every other day; only the scores may notice."""
-    end = np.datetime64(tiny_checkpoint.content.calibration_end)
-    content = tiny_checkpoint.content
-    dates = {name: getattr(content, name) for name in ("train_end", "validation_end", "calibration_end")}
-    shaken = {ticker: _shaken_after(bars, end) for ticker, bars in tiny_universe().items()}
-
-    other = run(tmp_path, market_config(**dates), bars=shaken)
-
-    assert other.content.weights_sha256 == content.weights_sha256
-    assert other.content.calibration_offsets == content.calibration_offsets
-    assert other.content.scaler == content.scaler
-    assert other.content.golden == content.golden
-    assert other.content.scores != content.scores
-
-
 def test_the_kept_weights_are_those_of_the_best_look(tiny_checkpoint: Checkpoint) -> None:
     content = tiny_checkpoint.content
     losses = [record.validation_loss for record in content.history]
@@ -226,9 +210,3 @@ def test_data_that_ends_with_the_calibration_part_leaves_no_score(tmp_path: Path
 
     assert checkpoint.content.scores == []
     assert checkpoint.forecasts() is None
-
-
-def _shaken_after(bars: BarArrays, day: np.datetime64) -> BarArrays:
-    factor = np.where((bars.trading_day > day) & (np.arange(len(bars)) % 2 == 0), 3.0, 1.0)
-    prices = {name: getattr(bars, name) * factor for name in ("open", "high", "low", "close", "adj_close")}
-    return replace(bars, **prices)
