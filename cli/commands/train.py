@@ -45,9 +45,7 @@ def train(
     from data_pipeline.storage.feature_store import FeatureStore
     from ml_lifecycle.training.config import load_config
 
-    # TensorFlow's remarks on the processor would break the bar; oneDNN makes its own at any level, and no odds here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the bar
     settings = with_running_database(read_settings())
     chosen = load_config(config, own=OwnColumns.of(columns) if columns else None)
     store = FeatureStore(settings.bars_uri, settings.store_options)

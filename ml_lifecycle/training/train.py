@@ -33,6 +33,7 @@ from ml_lifecycle.training.checkpoint import (
     write_checkpoint,
 )
 from ml_lifecycle.training.config import TrainingConfig, load_config
+from ml_lifecycle.training.determinism import make_deterministic
 from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
@@ -140,13 +141,12 @@ def _fit(
     progress: "Callable[[Progress], None] | None",
 ) -> _Trained:
     """Scaler and network from the training part, stopping by the validation part, offsets from the calibration part."""
+    make_deterministic(config.seed)
     # TensorFlow takes seconds to import: whatever can be refused has been refused by now.
     from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.models.weights import network_sha256
-    from ml_lifecycle.training.determinism import make_deterministic
     from ml_lifecycle.training.fitting import fit
 
-    make_deterministic(config.seed)
     train_pairs, calibration = data.pairs["train"], data.pairs["calibration"]
     sample = data.series.windows(sample_rows(train_pairs))
     scaler = training_scaler(config, data)

@@ -1,6 +1,9 @@
 """Training and evaluation by themselves, as the training image runs them."""
 
 import json
+import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -47,6 +50,33 @@ def test_stored_bars_become_a_checkpoint_that_names_their_version(
     content = Checkpoint.load(tmp_path / "out").content
     assert content.data_version.content_sha256 == FeatureStore(store).version().content_sha256
     assert content.market_universe == {"XNYS": ("AAA", "BBB")}
+
+
+@pytest.mark.timeout(240)
+def test_both_commands_write_the_same_weights(store: str, tmp_path: Path) -> None:
+    """Each in a process of its own, since oneDNN is chosen once, when TensorFlow is imported; its default is on."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    environment |= {"CLOSECAST_STORE_URI": store, "CLOSECAST_HOME": str(tmp_path)}
+    config = tiny_config(epochs=1, columns=["log_return"]).model_dump(mode="json")
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    by_module = ["ml_lifecycle.training.train", "--store", store, "--out", str(tmp_path / "module")]
+    by_command = ["cli", "train", "--checkpoint", str(tmp_path / "command")]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command, "--config", str(tmp_path / "tiny.yaml")],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in (by_module, by_command)
+    ]
+    told = [process.communicate()[1] for process in running]
+
+    assert [process.returncode for process in running] == [0, 0], told
+    assert "oneDNN" not in "".join(told)  # where it is on, TensorFlow says so
+    digests = {Checkpoint.load(tmp_path / name).content.weights_sha256 for name in ("module", "command")}
+    assert len(digests) == 1
 
 
 def test_a_bundle_is_evaluated_beside_the_naive(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
