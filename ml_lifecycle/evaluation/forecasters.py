@@ -1,6 +1,6 @@
 """What can be evaluated: anything that turns bars into quantiles of log returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -53,6 +53,31 @@ class BatchForecaster(Forecaster, Protocol):
 
     def forecast_cutoffs(self, cutoffs: Sequence[Cutoffs], horizons: Sequence[int]) -> list[FloatArray]:
         """Log-return quantiles per entry, shape ``(n_ends, n_horizons, n_levels)``."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A method that learns before it forecasts; what it has learnt is a ``Forecaster``."""
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Quantile levels, ascending."""
+
+    @property
+    def history_needed(self) -> int:
+        """Bars without which what it has learnt makes no forecast."""
+
+    @property
+    def one_ticker(self) -> bool:
+        """Whether it learns from one ticker for this ticker alone; else from all, once."""
+
+    def fitted(self, bars_by_ticker: Mapping[str, BarArrays]) -> Forecaster:
+        """Learn from these bars, which end before the first forecast.
+
+        Raises
+        ------
+        ClosecastError : they are too few.
+        """
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,31 @@ def pinball_losses(actual: FloatArray, quantiles: FloatArray, levels: Sequence[f
     return losses
 
 
+def crps_from_quantiles(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
+    """Continuous ranked probability score of each forecast, as far as its quantiles tell it.
+
+    Twice the pinball loss integrated over the levels (Gneiting and Ranjan 2011): each level stands for the levels
+    nearer to it than to its neighbours.
+
+    Parameters
+    ----------
+    actual : shape ``(n,)``.
+    quantiles : shape ``(n, n_levels)``.
+
+    Returns
+    -------
+    shape ``(n,)``, unit of the values.
+
+    >>> crps_from_quantiles(np.array([1.0]), np.array([[0.0, 2.0]]), [0.25, 0.75]).tolist()
+    [0.5]
+    """
+    level = np.asarray(levels)
+    bounds = np.concatenate([[0.0], (level[1:] + level[:-1]) / 2.0, [1.0]])
+    miss = actual[:, None] - quantiles
+    scores: FloatArray = 2.0 * np.maximum(level * miss, (level - 1.0) * miss) @ np.diff(bounds)
+    return scores
+
+
 def inside(actual: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
     """1.0 where ``lower <= actual <= upper``, else 0.0; the mean is the coverage."""
     within: FloatArray = ((lower <= actual) & (actual <= upper)).astype(np.float64)

@@ -46,15 +46,16 @@ class NetworkForecaster:
         return [GivenForecast(interpolate_steps(head[0], self.horizons, median=median)) for head in heads]
 
     def forecast_cutoffs(self, cutoffs: Sequence[Cutoffs], horizons: Sequence[int]) -> list[FloatArray]:
-        """See ``BatchForecaster``; horizons must be heads of the network."""
+        """See ``BatchForecaster``; horizons between heads are interpolated in variance."""
         prepared = [prepare_series(entry.bars, self.spec) for entry in cutoffs]
         first_row = np.cumsum([0, *(len(series.scale) for series in prepared)])
         rows = np.concatenate([entry.ends + first for entry, first in zip(cutoffs, first_row, strict=False)])
         series = PreparedSeries.joined(prepared)
         heads = scaled_quantiles(self.network, series, rows, self.scaler)
-        places = [self.horizons.index(horizon) for horizon in horizons]
-        in_scale = np.sort(heads + self.offsets, axis=-1)[:, places]
-        quantiles = in_scale * series.scale[rows, None, None] * np.sqrt(np.array(horizons))[:, None]
+        in_scale = np.sort(heads + self.offsets, axis=-1)
+        at_heads = in_scale * series.scale[rows, None, None] * np.sqrt(np.array(self.horizons))[:, None]
+        steps = interpolate_steps(at_heads, self.horizons, median=median_index(self.levels))
+        quantiles = steps[:, [horizon - self.horizons[0] for horizon in horizons]]
         return np.split(quantiles, np.cumsum([len(entry.ends) for entry in cutoffs])[:-1])
 
 

@@ -71,7 +71,7 @@ def skill_label(
     gains = daily_means(naive_losses - losses, days)
     n, n_days = len(losses), len(gains)
     naive_mean = float(np.mean(daily_means(naive_losses, days))) if n else 0.0
-    overlap = _overlapping_cutoffs(days, horizon)
+    overlap = overlapping_cutoffs(days, horizon)
     if n_days < max(MINIMUM_DAYS, MINIMUM_INDEPENDENT_SPANS * overlap) or naive_mean <= 0.0:
         return Skill(Label.NOT_YET_MEASURED, source, n, n_days, relative_mae, None, None)
     mean, half_width = mean_with_half_width(gains, n_lags=max(overlap - 1, 0))
@@ -102,18 +102,32 @@ def mean_with_half_width(series: FloatArray, *, n_lags: int) -> tuple[float, flo
     The Newey–West variance with a share ``b`` of lags is biased down, the more so the larger ``b``. The critical value
     of Kiefer and Vogelsang (2005, Bartlett kernel) makes up for it; with ``b`` near 0 it is the normal one, 2.33.
     """
+    n, n_lags = len(series), _lags(len(series), n_lags)
+    b = (n_lags + 1.0) / n
+    critical = 2.3263 + 4.1618 * b + 0.5368 * b**2 - 0.9060 * b**3
+    return float(series.mean()), critical * float(np.sqrt(_newey_west(series, n_lags) / n))
+
+
+def standard_error(series: FloatArray, *, n_lags: int) -> float:
+    """Of the mean of an autocorrelated series: Newey and West (1987), Bartlett kernel."""
+    return float(np.sqrt(_newey_west(series, _lags(len(series), n_lags)) / len(series)))
+
+
+def _lags(n: int, n_lags: int) -> int:
+    """The lags that overlap asks for and half as many, at least those of the usual rule."""
+    return max(n_lags + n_lags // 2, int(4.0 * (n / 100.0) ** (2.0 / 9.0)))
+
+
+def _newey_west(series: FloatArray, n_lags: int) -> float:
     n = len(series)
-    n_lags = max(n_lags + n_lags // 2, int(4.0 * (n / 100.0) ** (2.0 / 9.0)))
     centred = series - series.mean()
     variance = float(centred @ centred) / n
     for lag in range(1, min(n_lags, n - 1) + 1):
         variance += 2.0 * (1.0 - lag / (n_lags + 1.0)) * float(centred[lag:] @ centred[:-lag]) / n
-    b = (n_lags + 1.0) / n
-    critical = 2.3263 + 4.1618 * b + 0.5368 * b**2 - 0.9060 * b**3
-    return float(series.mean()), critical * float(np.sqrt(max(variance, 0.0) / n))
+    return max(variance, 0.0)
 
 
-def _overlapping_cutoffs(days: DayArray, horizon: int) -> int:
+def overlapping_cutoffs(days: DayArray, horizon: int) -> int:
     """How many consecutive cutoffs share outcomes: ``horizon`` where every trading day is one, else fewer.
 
     The usual distance in calendar days is counted as trading days (5 of 7).

@@ -1,0 +1,166 @@
+"""The score table of a backtest: each method at each horizon, beside the last close and beside a named reference."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import FloatArray
+from ml_lifecycle.evaluation import metrics
+from ml_lifecycle.evaluation.backtest_losses import MethodLosses, Outcomes, intervals
+from ml_lifecycle.evaluation.diebold_mariano import diebold_mariano
+from ml_lifecycle.evaluation.significance import daily_means, mean_with_half_width, overlapping_cutoffs
+
+
+@dataclass(frozen=True)
+class IntervalFigures:
+    """One central interval over all tickers.
+
+    Attributes
+    ----------
+    level : what it promises.
+    coverage, width : share of outcomes inside; mean width, log return.
+    ticker_deviation : standard deviation of the single tickers' coverage.
+    ticker_range : the 5th and the 95th of a hundred tickers, by coverage.
+    """
+
+    level: float
+    coverage: float
+    width: float
+    ticker_deviation: float
+    ticker_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class BacktestScores:
+    """Figures of one method at one horizon.
+
+    Attributes
+    ----------
+    n, n_days, n_tickers : forecasts with a known outcome, cutoff days and tickers among them.
+    relative_mae : mean absolute error of the median over that of the last close, in log returns: no currency counts
+        for more than another.
+    mae, rmse : of the median as an adjusted close, beside the last close's; currencies mix where tickers do.
+    mape : fraction of what came, beside the last close's.
+    pinball : mean over levels; ``crps`` from the quantiles; both log returns.
+    skill : gain in mean pinball loss over the reference, a fraction of its loss; ``p_value`` two-sided
+        (Diebold–Mariano). None for the reference itself.
+    tickers_gaining : share of tickers with less pinball loss than the reference's.
+    directional_accuracy, direction_interval : share of directions foretold, its 98 % interval (Newey–West over days);
+        ``share_of_rises`` is what always saying "up" would have got. None where the median never leaves the last close.
+    """
+
+    method: str
+    reference: str
+    horizon: int
+    n: int
+    n_days: int
+    n_tickers: int
+    relative_mae: float
+    mae: float
+    naive_mae: float
+    rmse: float
+    naive_rmse: float
+    mape: float
+    naive_mape: float
+    pinball: float
+    crps: float
+    skill: float | None
+    p_value: float | None
+    tickers_gaining: float | None
+    directional_accuracy: float | None
+    direction_interval: tuple[float, float] | None
+    share_of_rises: float | None
+    intervals: tuple[IntervalFigures, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def score_backtest(
+    outcomes: Outcomes, levels: Sequence[float], horizons: Sequence[int], *, reference: str
+) -> tuple[BacktestScores, ...]:
+    """Every method at every horizon that has an outcome, by horizon, in the order of the methods."""
+    scores = []
+    for horizon in horizons:
+        rows = outcomes.where(outcomes.horizon == horizon)
+        if len(rows):
+            scores += [_scores(rows, name, reference, levels) for name in rows.methods]
+    return tuple(scores)
+
+
+def _scores(rows: Outcomes, name: str, reference: str, levels: Sequence[float]) -> BacktestScores:
+    """Figures of one method at outcomes of one horizon."""
+    losses, horizon = rows.methods[name], int(rows.horizon[0])
+    price, said = rows.anchor * np.exp(rows.actual), rows.anchor * np.exp(losses.median)
+    still = np.zeros(len(rows))
+    accuracy, between = _direction(rows, losses)
+    return BacktestScores(
+        method=name,
+        reference=reference,
+        horizon=horizon,
+        n=len(rows),
+        n_days=len(np.unique(rows.cutoff)),
+        n_tickers=len(np.unique(rows.ticker)),
+        relative_mae=metrics.mean_absolute_error(rows.actual, losses.median)
+        / metrics.mean_absolute_error(rows.actual, still),
+        mae=metrics.mean_absolute_error(price, said),
+        naive_mae=metrics.mean_absolute_error(price, rows.anchor),
+        rmse=metrics.root_mean_square_error(price, said),
+        naive_rmse=metrics.root_mean_square_error(price, rows.anchor),
+        mape=metrics.mean_absolute_percentage_error(price, said),
+        naive_mape=metrics.mean_absolute_percentage_error(price, rows.anchor),
+        pinball=float(losses.pinball.mean()),
+        crps=float(losses.crps.mean()),
+        **_against(rows, name, reference),
+        directional_accuracy=accuracy,
+        direction_interval=between,
+        share_of_rises=metrics.share_of_rises(rows.actual),
+        intervals=tuple(_interval(rows, losses, place, level) for place, level in enumerate(intervals(levels))),
+    )
+
+
+def _against(rows: Outcomes, name: str, reference: str) -> dict[str, float | None]:
+    if name == reference:
+        return {"skill": None, "p_value": None, "tickers_gaining": None}
+    own, beside = rows.methods[name].pinball, rows.methods[reference].pinball
+    compared = diebold_mariano(own, beside, rows.cutoff, horizon=int(rows.horizon[0]))
+    gains = by_ticker(rows, beside - own)
+    return {
+        "skill": 1.0 - float(own.mean() / beside.mean()),
+        "p_value": compared.p_value,
+        "tickers_gaining": float(np.mean(gains > 0.0)),
+    }
+
+
+def _direction(rows: Outcomes, losses: MethodLosses) -> tuple[float | None, tuple[float, float] | None]:
+    counted = (rows.actual != 0.0) & (losses.median != 0.0)
+    if not counted.any():
+        return None, None
+    hits = (np.sign(rows.actual[counted]) == np.sign(losses.median[counted])).astype(np.float64)
+    overlap = overlapping_cutoffs(rows.cutoff, int(rows.horizon[0]))
+    _, half = mean_with_half_width(daily_means(hits, rows.cutoff[counted]), n_lags=overlap - 1)
+    accuracy = float(hits.mean())
+    return accuracy, (max(0.0, accuracy - half), min(1.0, accuracy + half))
+
+
+def _interval(rows: Outcomes, losses: MethodLosses, place: int, level: float) -> IntervalFigures:
+    inside = losses.inside[:, place].astype(np.float64)
+    of_tickers = by_ticker(rows, inside)
+    low, high = np.quantile(of_tickers, [0.05, 0.95]).tolist()
+    return IntervalFigures(
+        level=level,
+        coverage=float(inside.mean()),
+        width=float(losses.width[:, place].mean()),
+        ticker_deviation=float(of_tickers.std()),
+        ticker_range=(low, high),
+    )
+
+
+def by_ticker(rows: Outcomes, values: FloatArray) -> FloatArray:
+    """Mean of each ticker's values, tickers in alphabetical order."""
+    _, place, count = np.unique(rows.ticker, return_inverse=True, return_counts=True)
+    means: FloatArray = np.bincount(place, weights=values, minlength=len(count)) / count
+    return means
