@@ -12,17 +12,18 @@ from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.volatility import MINIMUM_SCALE, ewma_volatility, log_returns
 
 YEAR_DAYS = 250  # trading days in the long averages; the default scale is cut here too
+SHORT_DAYS = 59  # returns in the short averages: a client's 60 closes give so many
 LONG_DECAY = 0.99
 
 
-def volatility_level(bars: BarArrays) -> FloatArray:
+def volatility_level(bars: BarArrays, length: int = YEAR_DAYS) -> FloatArray:
     """Log of the slow volatility, per day: a utility and a miner differ here, and their tails differ with it."""
-    return np.log(np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE))
+    return np.log(np.maximum(_ewma(bars, LONG_DECAY, length), MINIMUM_SCALE))
 
 
-def volatility_state(bars: BarArrays, decay: float) -> FloatArray:
-    """Log of a faster volatility over the slow one: above 0 in a storm."""
-    return np.log(np.maximum(_ewma(bars, decay), MINIMUM_SCALE)) - volatility_level(bars)
+def volatility_state(bars: BarArrays, decay: float, length: int = YEAR_DAYS) -> FloatArray:
+    """Log of a faster volatility over the slow one, both cut at ``length`` returns: above 0 in a storm."""
+    return np.log(np.maximum(_ewma(bars, decay, length), MINIMUM_SCALE)) - volatility_level(bars, length)
 
 
 def range_state(bars: BarArrays, decay: float) -> FloatArray:
@@ -39,7 +40,9 @@ def drawdown(bars: BarArrays) -> FloatArray:
 def momentum(bars: BarArrays, days: int) -> FloatArray:
     """Log return over ``days`` days in units of its own volatility."""
     change = np.log(bars.adj_close / lagged(bars.adj_close, days))
-    in_volatilities: FloatArray = change / (np.maximum(_ewma(bars, LONG_DECAY), MINIMUM_SCALE) * np.sqrt(days))
+    in_volatilities: FloatArray = change / (
+        np.maximum(_ewma(bars, LONG_DECAY, YEAR_DAYS), MINIMUM_SCALE) * np.sqrt(days)
+    )
     return in_volatilities
 
 
@@ -63,16 +66,22 @@ def jump_share(bars: BarArrays) -> FloatArray:
 JUMP_DAYS = 63
 
 
-def _ewma(bars: BarArrays, decay: float) -> FloatArray:
-    return ewma_volatility(log_returns(bars.adj_close), decay, YEAR_DAYS)
+def _ewma(bars: BarArrays, decay: float, length: int) -> FloatArray:
+    return ewma_volatility(log_returns(bars.adj_close), decay, length)
 
 
 CONTEXT_COLUMNS = (
     InputColumn("volatility_level", YEAR_DAYS, volatility_level, reads="closes"),
     InputColumn("volatility_state_fast", YEAR_DAYS, partial(volatility_state, decay=0.8), reads="closes"),
     InputColumn("volatility_state_medium", YEAR_DAYS, partial(volatility_state, decay=0.94), reads="closes"),
+    InputColumn("volatility_state_slow", YEAR_DAYS, partial(volatility_state, decay=0.97), reads="closes"),
+    InputColumn("short_volatility_level", SHORT_DAYS, partial(volatility_level, length=SHORT_DAYS), reads="closes"),
+    InputColumn(
+        "short_volatility_state", SHORT_DAYS, partial(volatility_state, decay=0.8, length=SHORT_DAYS), reads="closes"
+    ),
     InputColumn("range_state_fast", YEAR_DAYS, partial(range_state, decay=0.7)),
     InputColumn("range_state_medium", YEAR_DAYS, partial(range_state, decay=0.94)),
+    InputColumn("range_state_slow", YEAR_DAYS, partial(range_state, decay=0.98)),
     InputColumn("drawdown", YEAR_DAYS - 1, drawdown, reads="closes"),
     InputColumn("momentum_month", YEAR_DAYS, partial(momentum, days=21), reads="closes"),
     InputColumn("momentum_half_year", YEAR_DAYS, partial(momentum, days=126), reads="closes"),

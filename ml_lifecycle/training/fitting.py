@@ -46,6 +46,19 @@ def pinball(levels: tuple[float, ...], actual: Any, quantiles: Any) -> Any:
     return keras.ops.mean(keras.ops.maximum(level * miss, (level - 1.0) * miss), axis=(1, 2))
 
 
+def compile_for_training(trained: Any, config: TrainingConfig, *, jit_compile: bool | str = "auto") -> None:
+    """Give the network of all members its loss and its optimiser.
+
+    On TensorFlow "auto" does not compile an LSTM's graph further, and XLA was no faster (``benchmarks/training``).
+    """
+    optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0)
+    # Decay would pull the unconditional quantiles, which live in the biases, towards zero.
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    losses = [partial(pinball, config.levels)] * config.members
+    trained.compile(optimizer=optimizer, loss=losses, jit_compile=jit_compile)
+    optimizer.build(trained.trainable_variables)
+
+
 def fit(
     config: TrainingConfig,
     networks: Networks,
@@ -91,11 +104,7 @@ class _Loop:
         self.best: list[Any] = []
         self.best_round = 0
         self.seconds, self.windows_seen = 0.0, 0
-        optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0)
-        # Decay would pull the unconditional quantiles, which live in the biases, towards zero.
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-        networks.trained.compile(optimizer=optimizer, loss=[partial(pinball, config.levels)] * config.members)
-        optimizer.build(networks.trained.trainable_variables)
+        compile_for_training(networks.trained, config)
 
     @property
     def batches_per_epoch(self) -> int:

@@ -69,9 +69,10 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     series: list[PreparedSeries] = []
     pairs: dict[str, list[PairSet]] = {name: [] for name in PART_NAMES}
     n_rows = 0
-    for _, piece in usable:
+    for place, (_, piece) in enumerate(usable):
         series.append(prepare_series(piece, config.input_spec))
-        for name, of_part in _pairs_by_part(config, series[-1], piece, parts).items():
+        # Tickers listed alike would otherwise share their cutoffs: every tenth day of the market, some weekdays only.
+        for name, of_part in _pairs_by_part(config, series[-1], piece, parts, place % config.every_days).items():
             pairs[name].append(of_part.moved(n_rows))
         n_rows += len(piece)
     by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}
@@ -90,12 +91,15 @@ def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> di
     return {"window": window, "context": context}
 
 
-def _pairs_by_part(config: TrainingConfig, series: PreparedSeries, bars: BarArrays, parts: Parts) -> dict[str, PairSet]:
+def _pairs_by_part(
+    config: TrainingConfig, series: PreparedSeries, bars: BarArrays, parts: Parts, first: int
+) -> dict[str, PairSet]:
+    """Every ``config.every_days``-th pair of each part, from the ``first``-th on."""
     ends_by_part = split_ends(series.usable_ends(), bars.trading_day, parts, longest=config.horizons[-1])
     root_h = np.sqrt(np.array(config.horizons))
     pairs = {}
     for name, every_end in ends_by_part.items():
-        ends = every_end[:: config.every_days]
+        ends = every_end[first :: config.every_days]
         in_scale = make_targets(bars.adj_close, ends, config.horizons) / (series.scale[ends, None] * root_h)
         pairs[name] = PairSet(ends, in_scale.astype(np.float32))
     return pairs

@@ -48,6 +48,23 @@ def test_a_window_just_long_enough_is_made_and_one_bar_less_is_refused() -> None
         latest_window(bars[1:], SPEC)
 
 
+def test_sixty_closes_always_suffice_where_only_closes_are_read() -> None:
+    """59 returns: as many as the longest of window, volatility scale and context asks for."""
+    spec = InputSpec(
+        columns=("log_return", "absolute_return"),
+        context_columns=("short_volatility_level", "short_volatility_state"),
+        lookback=59,
+        scale_length=59,
+    )
+    bars = make_bars(61)
+
+    assert spec.history_needed == 60
+    for value, known in zip(latest_window(bars[1:], spec), latest_window(bars, spec), strict=True):
+        np.testing.assert_array_equal(value, known)
+    with pytest.raises(InsufficientHistoryError, match="60 trading days needed, 59 found"):
+        latest_window(bars[2:], spec)
+
+
 def test_a_missing_price_inside_the_window_is_an_error_that_names_the_day() -> None:
     bars = make_bars(250)
     broken = replace(bars, volume=np.where(np.arange(250) == 245, np.nan, bars.volume))

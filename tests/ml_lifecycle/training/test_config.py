@@ -6,16 +6,24 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.errors import ConfigurationError
+from data_pipeline.processing.input_columns import find_column
 from ml_lifecycle.models.layers import LayerConfig
 from ml_lifecycle.training.config import CONFIGS, load_config, parse_config
 
 
-@pytest.mark.parametrize("name", ["default", "demo"])
-def test_the_packaged_configurations_are_valid_and_serve_from_320_bars(name: str) -> None:
+@pytest.mark.parametrize(("name", "longest_history"), [("default", 400), ("demo", 320), ("closes", 60)])
+def test_the_packaged_configurations_are_valid_and_serve_from_so_many_bars(name: str, longest_history: int) -> None:
     config = load_config(name)
 
     assert config.name == name
-    assert config.input_spec.history_needed <= 320
+    assert config.input_spec.history_needed <= longest_history
+
+
+def test_the_packaged_closes_read_closes_only() -> None:
+    """A client's own window has no day, no range, no volume and no market."""
+    config = load_config("closes")
+
+    assert {find_column(name).reads for name in (*config.columns, *config.context_columns)} == {"closes"}
 
 
 def test_without_a_name_the_default_is_read() -> None:
