@@ -34,6 +34,7 @@ def register_inner_problems() -> None:
         (export_errors.BundleRefusedError, unprocessable, "bundle-refused", "bundle refused: a digest differs"),
         (export_errors.ExportError, failure, "export-failed", "the checkpoint could not become a bundle"),
         (export_errors.InferenceError, failure, "inference-failed", "the served network could not be run"),
+        (export_errors.WholeBarsNeededError, unprocessable, "whole-bars-needed", "this bundle reads whole bars"),
         (UnusableBarsError, unprocessable, "unusable-bars", "AAPL: a price in the window is 0"),
         (MalformedTickerError, unprocessable, "malformed-ticker", "'../x' is no ticker: PETR4.SA and BRK-B are"),
         (errors.UnknownCalendarError, unprocessable, "unknown-exchange", "no trading calendar is called 'XXXX'"),

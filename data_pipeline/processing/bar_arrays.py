@@ -45,6 +45,18 @@ class BarArrays:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"arrays of one length wanted, got {lengths}")
 
+    @classmethod
+    def of_closes(cls, closes: FloatArray) -> Self:
+        """Bars of which nothing but the adjusted closes is known, oldest first.
+
+        They stand on consecutive days from 1970-01-01, which mean nothing; every other number is NaN, so that whatever
+        reads more than closes cannot be mistaken for an answer.
+        """
+        unknown = np.full(len(closes), np.nan)
+        days = np.datetime64("1970-01-01", "D") + np.arange(len(closes))
+        prices = {"close": closes, "adj_close": closes}
+        return cls(trading_day=days, open=unknown, high=unknown, low=unknown, **prices, volume=unknown)
+
     def __len__(self) -> int:
         return len(self.trading_day)
 

@@ -11,6 +11,13 @@ class BundleRefusedError(ClosecastError):
         super().__init__(f"bundle refused: {self.reason}")
 
 
+class WholeBarsNeededError(ClosecastError):
+    """Closes were given to a bundle that reads more of a bar: give whole bars, or ask one of ``input_kind: closes``."""
+
+    def __init__(self) -> None:
+        super().__init__("this bundle reads whole bars: closes alone do not suffice")
+
+
 class ExportError(ClosecastError):
     """A checkpoint could not become a bundle; nothing was written."""
 

@@ -8,10 +8,17 @@ import numpy as np
 
 from data_pipeline.errors import InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
-from data_pipeline.processing.lstm_preprocessor import UnusableBarsError, Windows, latest_window, prepare_series
+from data_pipeline.processing.lstm_preprocessor import (
+    InputKind,
+    UnusableBarsError,
+    Windows,
+    latest_window,
+    prepare_series,
+)
 from ml_lifecycle.evaluation.baselines import naive_quantiles, naive_quantiles_at
 from ml_lifecycle.evaluation.forecasters import Cutoffs
 from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
+from ml_lifecycle.export.errors import WholeBarsNeededError
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index, probability_of_rise
 from ml_lifecycle.export.manifest import STEPS, MarketUse
 
@@ -73,6 +80,25 @@ class BundleForecaster:
         network = self.bundle.network
         steps, scale = self._naive_steps(used) if network is None else self._network_steps(used, network)
         return [self._answer(quantiles) for quantiles in self._calibrated(steps, scale, adaptive)]
+
+    def forecast_closes(self, closes: FloatArray, *, adaptive: AdaptiveState | None = None) -> StepQuantiles:
+        """``forecast`` from adjusted closes alone, as a client sends them: oldest first, one per trading day.
+
+        The warm-up rule: of the newest ``history_needed`` closes the first serves only for the return to the second; a
+        network of the packaged ``closes`` configuration reads 59 returns, hence 60 closes. Earlier ones change nothing.
+
+        Raises
+        ------
+        WholeBarsNeededError : the bundle reads more than closes.
+        InsufficientHistoryError : fewer than ``history_needed``.
+        UnusableBarsError : one of them is missing or not positive.
+        """
+        if self.bundle.manifest.input_kind is not InputKind.CLOSES:
+            raise WholeBarsNeededError
+        used = np.asarray(closes, dtype=np.float64)[-self.history_used :]
+        if not (np.isfinite(used) & (used > 0.0)).all():
+            raise UnusableBarsError("a close is missing or not positive")
+        return self.forecast(BarArrays.of_closes(used), adaptive=adaptive)
 
     def market_inputs(self, bars: BarArrays) -> MarketUse:
         """What ``forecast`` of these bars reads of their market."""

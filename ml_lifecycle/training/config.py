@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_pipeline.errors import ConfigurationError
-from data_pipeline.processing.lstm_preprocessor import InputSpec
+from data_pipeline.processing.lstm_preprocessor import InputKind, InputSpec
 from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.scaler import ScalerKind
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
@@ -44,6 +44,7 @@ class TrainingConfig(BaseModel):
     Attributes
     ----------
     columns, context_columns, lookback, scale_decays, scale_length : the inputs, see ``InputSpec``.
+    input_kind : what the columns are said to read; refused where they read something else. None: whatever they do.
     own_columns : the user's module that some of the columns are from; ``load_config`` fills it in.
     scaler : how input columns are scaled; fitted on the training part.
     layers : the network's body, as mappings or by name (``[LSTM, Dropout, Linear]``; named layers are ``hidden_size``
@@ -66,6 +67,7 @@ class TrainingConfig(BaseModel):
 
     columns: tuple[str, ...] = COLUMNS
     context_columns: tuple[str, ...] = Field(default=CONTEXT_COLUMNS, min_length=1)
+    input_kind: InputKind | None = None
     lookback: int = Field(default=60, ge=5, le=200)
     scale_decays: tuple[Level, ...] = (0.94, 0.99)
     scale_length: int = Field(default=250, ge=20, le=1000)
@@ -123,7 +125,9 @@ class TrainingConfig(BaseModel):
         if self.train_share + self.validation_share + self.calibration_share >= 1.0:
             raise ValueError("train_share + validation_share + calibration_share must leave a test part")
         _check_order(self.body)
-        _ = self.input_spec  # its own checks
+        kind = self.input_spec.input_kind
+        if self.input_kind not in (None, kind):
+            raise ValueError(f"input_kind is declared as {self.input_kind}, but these columns make it {kind}")
         return self
 
     @property

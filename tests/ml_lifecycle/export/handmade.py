@@ -46,12 +46,12 @@ def make_onnx(
     *, batch: str | int = "batch", window: str = "window", seed: int = 5, spec: InputSpec = SPEC
 ) -> onnx.ModelProto:
     """The graph; quantiles are a fixed spread around a median that the LSTM and the context move a little."""
-    random = np.random.default_rng(seed)
+    random, n_context = np.random.default_rng(seed), len(spec.context_columns)
     weights = {
         "w": random.normal(size=(1, 4 * UNITS, len(spec.columns))),
         "r": random.normal(size=(1, 4 * UNITS, UNITS)),
         "b": np.zeros((1, 8 * UNITS)),
-        "kernel": np.repeat(0.05 * random.normal(size=(UNITS + 1, HEADS)), N_LEVELS, axis=1),
+        "kernel": np.repeat(0.05 * random.normal(size=(UNITS + n_context, HEADS)), N_LEVELS, axis=1),
         "bias": np.tile(np.linspace(-2.0, 2.0, N_LEVELS), HEADS)[None],
     }
     constants = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()]
@@ -68,7 +68,7 @@ def make_onnx(
     ]
     inputs = [
         helper.make_tensor_value_info(window, TensorProto.FLOAT, [batch, spec.lookback, len(spec.columns)]),
-        helper.make_tensor_value_info("context", TensorProto.FLOAT, [batch, 1]),
+        helper.make_tensor_value_info("context", TensorProto.FLOAT, [batch, n_context]),
     ]
     output = helper.make_tensor_value_info("quantiles", TensorProto.FLOAT, [batch, HEADS, N_LEVELS])
     graph = helper.make_graph(nodes, "handmade", inputs, [output], constants)
@@ -144,13 +144,18 @@ def make_calibration() -> Calibration:
     return Calibration(offsets=(row,) * HEADS, adaptive=AdaptiveStart(alphas=nominal_alphas(LEVELS), step=0.005))
 
 
-def make_contents() -> dict[str, bytes]:
-    """Every file but the manifest."""
+def make_contents(spec: InputSpec = SPEC) -> dict[str, bytes]:
+    """Every file but the manifest; ``spec`` has two columns."""
     scaling = {"center": [0.0, 1.0], "width": [1.0, 0.5]}
-    scaler = {"kind": "standard", "window": scaling, "context": {"center": [0.0], "width": [0.7]}}
+    n_context = len(spec.context_columns)
+    scaler = {
+        "kind": "standard",
+        "window": scaling,
+        "context": {"center": [0.0] * n_context, "width": [0.7] * n_context},
+    }
     return {
         "network.keras": make_archive(),
-        "network.onnx": make_onnx().SerializeToString(),
+        "network.onnx": make_onnx(spec=spec).SerializeToString(),
         "scaler.json": canonical_json(scaler),
         "calibration.json": canonical_json(make_calibration().model_dump(mode="json")),
         "reference.json": canonical_json({"columns": []}),
@@ -160,7 +165,7 @@ def make_contents() -> dict[str, bytes]:
 def make_manifest(
     contents: Mapping[str, bytes], spec: InputSpec = SPEC, market_universe: MarketUniverse | None = None
 ) -> Manifest:
-    """A manifest whose golden window is answered by the files themselves; ``spec`` has the shapes of ``SPEC``."""
+    """A manifest whose golden window is answered by the files themselves, which were made for the same ``spec``."""
     bars = make_bars(spec.history_needed, seed=11)
     draft = Manifest(
         kind=BundleKind.NETWORK,
