@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import api, collect, demo, evaluate, export, migrate, models, promote, serve, train, users, worker
+from cli.commands import (
+    api,
+    backtest,
+    collect,
+    demo,
+    evaluate,
+    export,
+    migrate,
+    models,
+    promote,
+    serve,
+    train,
+    users,
+    worker,
+)
 
 app = typer.Typer(
     name="closecast",
@@ -20,6 +34,7 @@ app.command()(collect.collect)
 app.command()(train.train)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
+app.command()(backtest.backtest)
 app.command()(promote.promote)
 app.add_typer(models.app)
 app.add_typer(users.app)

@@ -1,0 +1,102 @@
+"""`closecast backtest`: from a file of bars to files of quantiles and a table."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from data_pipeline.processing.calendars import trading_days
+from tests.cli.conftest import Closecast
+from tests.made_up_bars import make_bars
+
+OWN = """
+import numpy as np
+from ml_lifecycle.evaluation.forecasters import GivenForecast
+
+class Half:
+    levels, history_needed, history_used = (0.25, 0.5, 0.75), 300, 300
+
+    def forecast_many(self, many_bars):
+        return [GivenForecast(np.tile([-0.01, 0.0, 0.01], (30, 1))) for _ in many_bars]
+"""
+
+
+@pytest.fixture
+def prices(tmp_path: Path) -> Path:
+    """Two shares, spelt as Yahoo's downloads are, on days when New York traded."""
+    days = trading_days("XNYS", date(2015, 1, 2), date(2017, 1, 2))[:420]
+    names = ("Open", "High", "Low", "Close", "Adj Close", "Volume")
+    frames = []
+    for ticker, seed in (("AAA", 1), ("BBB", 2)):
+        bars = make_bars(420, seed=seed)
+        values = {name: getattr(bars, name.lower().replace(" ", "_")) for name in names}
+        frames.append(pl.DataFrame({"Symbol": [ticker] * 420, "Date": days, **values}))
+    pl.concat(frames).write_csv(tmp_path / "prices.csv")
+    return tmp_path / "prices.csv"
+
+
+def test_methods_side_by_side_from_a_file(closecast: Closecast, prices: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    asked = ("--bars", str(prices), "--from", "2016-03-01", "--every", "5", "--horizons", "5,1")
+
+    done = closecast("backtest", "--method", "mine:Half", *asked, "--out", str(tmp_path / "q.parquet"), "--json")
+
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert [(row["method"], row["horizon"]) for row in told["scores"]] == [
+        ("Half", 1), ("naive", 1), ("Half", 5), ("naive", 5)
+    ]  # fmt: skip
+    assert told["files"] == {"Half": str(tmp_path / "q.parquet")}
+    rows = pl.read_parquet(tmp_path / "q.parquet")
+    assert rows.columns == ["ticker", "as_of", "horizon", "quantile", "price"]
+    assert rows["as_of"].min() == date.fromisoformat(told["first_cutoff"]) == date(2016, 3, 15)
+    assert set(rows["ticker"]) == {"AAA", "BBB"}
+
+
+def test_the_table_names_every_method_and_the_files(closecast: Closecast, prices: Path, tmp_path: Path) -> None:
+    out = tmp_path / "q.parquet"
+
+    done = closecast(
+        "backtest",
+        "naive",
+        "drift",
+        "--bars",
+        str(prices),
+        "--from",
+        "2016-02-01",
+        "--tickers",
+        "aaa",
+        "--out",
+        str(out),
+    )
+
+    assert done.code == 0, done.err
+    assert "1 tickers" in done.out
+    assert "80% covers" in done.out
+    assert str(tmp_path / "q.drift.parquet") in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "name a bundle or a method: naive, drift"),
+        (("best",), 2, "no bundle is called best"),
+        (("naive", "--horizons", "0,5"), 2, "--horizons: whole numbers from 1 to 30"),
+        (("naive", "--refit-window", "growing"), 2, "expanding or sliding"),
+        (("--method", "mine:Missing"), 2, "mine:Missing"),
+        (("naive", "--tickers", "CCC"), 4, "CCC"),
+        (("naive", "--reference", "best"), 2, "no method is called best"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    closecast: Closecast, prices: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = closecast(
+        "backtest", *arguments, "--bars", str(prices), "--from", "2016-02-01", "--out", str(tmp_path / "q.parquet")
+    )
+
+    assert (done.code, done.err.count("\n")) == (code, 1)
+    assert said in done.err
+    assert not list(tmp_path.glob("*.parquet"))
