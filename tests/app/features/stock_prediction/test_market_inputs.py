@@ -15,13 +15,18 @@ from app.features.stock_prediction.answers import stored_answer_of
 from app.features.stock_prediction.predictor import forecast_values
 from app.models.forecast import Forecast
 from app.models.serving_window import ServingWindowRow
+from data_pipeline.market_update import SMALLEST_UNIVERSE
 from data_pipeline.processing.lstm_preprocessor import latest_window
+from data_pipeline.publishing import build_serving_window
+from data_pipeline.run_pipeline import collect
 from data_pipeline.serving_window import MarketInputs, ServingWindow
+from data_pipeline.storage.feature_store import FeatureStore
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
 from ml_lifecycle.export.manifest import MarketUniverse
 from ml_lifecycle.export.writing import write_bundle
 from tests.app.windows import make_window
+from tests.data_pipeline.made_bars import HOUR, NOW, MemorySource, first_days, make_bars, make_fetched
 from tests.ml_lifecycle.export.handmade import SPEC, make_contents, make_manifest
 
 UNIVERSE = MarketUniverse(tickers={"XNYS": ("A", "B"), "XETR": ("C",)}, borrowed={"XFRA": "XETR"})
@@ -119,3 +124,44 @@ def test_what_was_read_is_told_as_long_as_the_forecast_is(reading: Champion) -> 
     frozen = Forecast(id=uuid4(), **forecast(reading, window_with("XNYS", unknown=1)))
 
     assert stored_answer_of(frozen).market_inputs == "fallback"
+
+
+DAYS = first_days(40)
+MEMBERS = [f"M{number}" for number in range(SMALLEST_UNIVERSE)]
+
+
+def collected(store: FeatureStore, *tickers: str, n_days: int) -> None:
+    """Collect so many days of each ticker, every one a walk of its own."""
+    walks = {
+        name: 50.0 * np.exp(np.cumsum(np.sin((index + 2.0) * np.arange(40)) / 50)) for index, name in enumerate(tickers)
+    }
+    answers = {name: make_fetched(make_bars(DAYS[:n_days], walk[:n_days]), name) for name, walk in walks.items()}
+    collect(store, MemorySource(answers), now=NOW)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    """Ten tickers that are their exchange's universe, an eleventh collected on demand with a day more."""
+    store = FeatureStore(tmp_path_factory.mktemp("bars"))
+    collected(store, *MEMBERS, n_days=39)
+    collected(store, "ONDEMAND", n_days=40)
+    return store
+
+
+def test_a_window_is_answered_as_a_backtest_would_from_the_same_data_version(
+    reading: Champion, store: FeatureStore
+) -> None:
+    """The means come from one table by one path, whether they go through the database or not."""
+    served = forecast(reading, build_serving_window(store, "M3", final_after=HOUR))
+
+    assert served["market_inputs"] == "used"
+    backtest = reading.forecaster.forecast(store.read_bar_arrays("M3", served["data_version"]))
+    np.testing.assert_array_equal(served["log_returns"], backtest.log_returns)
+
+
+def test_a_ticker_that_is_ahead_of_its_universe_reads_what_is_known(reading: Champion, store: FeatureStore) -> None:
+    """The newest day counts once four fifths of the universe have it; a ticker asked for on demand adds nothing."""
+    ahead = forecast(reading, build_serving_window(store, "ONDEMAND", final_after=HOUR))
+    day_before = forecast(reading, build_serving_window(store, "ONDEMAND", as_of=DAYS[38], final_after=HOUR))
+
+    assert (ahead["market_inputs"], day_before["market_inputs"]) == ("fallback", "used")
