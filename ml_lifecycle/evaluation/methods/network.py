@@ -10,6 +10,7 @@ import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import DataVersion
+from data_pipeline.sources.exchanges import exchange_of
 from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
 from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.config import TrainingConfig
@@ -48,7 +49,14 @@ class NetworkMethod:
         ends = part_ends(self.config, bars_by_ticker)
         config = TrainingConfig.model_validate({**self.config.model_dump(), **ends})
         with TemporaryDirectory() as folder:
-            return checkpoint_forecaster(train(config, bars_by_ticker, data_version=NOT_STORED, out_dir=Path(folder)))
+            trained = train(
+                config,
+                bars_by_ticker,
+                data_version=NOT_STORED,
+                out_dir=Path(folder),
+                universes=_universes(bars_by_ticker),
+            )
+            return checkpoint_forecaster(trained)
 
 
 def checkpoint_forecaster(checkpoint: Checkpoint) -> NetworkForecaster:
@@ -72,3 +80,9 @@ def part_ends(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays]) -
     shares = np.cumsum([config.train_share, config.validation_share, config.calibration_share])
     last: list[date] = days[(shares / shares[-1] * len(days)).astype(np.int64) - 1].tolist()
     return dict(zip(("train_end", "validation_end", "calibration_end"), last, strict=True))
+
+
+def _universes(bars_by_ticker: Mapping[str, BarArrays]) -> dict[str, tuple[str, ...]]:
+    """The tickers of each exchange."""
+    exchange = {ticker: exchange_of(ticker) for ticker in bars_by_ticker}
+    return {name: tuple(one for one in exchange if exchange[one] == name) for name in set(exchange.values())}
