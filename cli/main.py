@@ -12,6 +12,7 @@ from cli.commands import (
     demo,
     evaluate,
     export,
+    lookahead_check,
     migrate,
     models,
     promote,
@@ -35,6 +36,7 @@ app.command()(train.train)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.command()(backtest.backtest)
+app.command("lookahead-check")(lookahead_check.lookahead_check)
 app.command()(promote.promote)
 app.add_typer(models.app)
 app.add_typer(users.app)

@@ -196,7 +196,7 @@ def agree(values: FloatArray, known: FloatArray, tolerance: float) -> bool:
     if values.shape != known.shape:
         return False
     size = np.abs(np.where(np.isfinite(known), known, 0.0))
-    usual = np.median(size, axis=0) if len(known) else 0.0
+    usual = np.mean(size, axis=0) if len(known) else 0.0
     with np.errstate(invalid="ignore"):  # infinity minus infinity
         near = np.abs(values - known) <= tolerance * np.maximum(size, usual)
     return bool(np.all(near | (values == known) | (np.isnan(values) & np.isnan(known))))

@@ -3,7 +3,7 @@
 The hunt itself is ``data_pipeline.processing.look_ahead``; what trains is looked at by ``look_ahead_training``.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.look_ahead import (
+    START_TOLERANCE,
     Named,
     agree,
     future_moves,
@@ -39,6 +40,7 @@ Universe = Mapping[str, BarArrays]
 
 FUTURE = 40  # bars after a cutoff, at least: longer than any horizon
 SURROUNDINGS = 300  # bars after a cutoff, at most
+RECENT = 20  # windows up to the cutoff that are compared
 HORIZONS = (1, 5, 10, 21)
 BATCH_TOLERANCE = 1e-6  # in units of the forecast's own spread: a graph in single precision, fed in other batches
 # Dividing by a power of two is exact, so that not even a network in single precision may round otherwise.
@@ -92,10 +94,14 @@ def check_bundle(bundle: "Bundle", bars: Universe, *, seed: int = 0) -> list[str
     bars : some tickers' bars by ticker; a bundle that none of them is long enough for does not pass.
     seed : of the cutoffs and of the futures tried.
     """
-    faults = list(check_forecaster(BundleForecaster(bundle), bars, seed=seed))
+    return [str(fault) for fault in check_bundle_faults(bundle, bars, seed=seed)]
+
+
+def check_bundle_faults(bundle: "Bundle", bars: Universe, *, seed: int = 0) -> Iterator[Fault]:
+    """``check_bundle``, with what each fault is about."""
+    yield from check_forecaster(BundleForecaster(bundle), bars, seed=seed)
     if bundle.network is not None:
-        faults += check_inputs(bundle.network.spec, bars, seed=seed)
-    return [str(fault) for fault in faults]
+        yield from check_inputs(bundle.network.spec, bars, seed=seed)
 
 
 def check_inputs(
@@ -143,19 +149,28 @@ def check_windows(
     if not places:
         yield too_short("windows", "", spec.history_needed)
     for place in places:
+        yield from _window_faults(spec, place, stages, seed)
 
-        def inputs(some: BarArrays, end: int = place.end) -> Named:
-            return _by_column(spec, stages.windows(stages.prepare(some, spec), np.array([end - 1, end])))
 
-        def served(some: BarArrays, end: int = place.end) -> Named:
-            window, context, scale = stages.newest(some[: end + 1], spec)
-            return _by_column(spec, Windows(window[None], context[None], np.array([scale])))
+def _window_faults(spec: InputSpec, place: Place, stages: InputStages, seed: int) -> Iterator[Fault]:
+    end = place.end
 
-        start = max(0, place.end - spec.history_needed) // 2
-        moves = [*future_moves(inputs, place.bars, end=place.end, seed=seed), *rescaling_moves(inputs, place.bars)]
-        moves += starting_moves(inputs, lambda some: inputs(some, place.end - start), place.bars, start=start)  # noqa: B023 - called at once
-        yield from (place.fault("windows", column, what) for column, what in moves)
-        yield from _other_than_served(place, served, inputs)
+    def inputs(some: BarArrays, last: int = end) -> Named:
+        ends = np.arange(max(last - RECENT, spec.history_needed - 1), last + 1)
+        return _by_column(spec, stages.windows(stages.prepare(some, spec), ends))
+
+    def begun_later(some: BarArrays) -> Named:
+        return inputs(some, end - (len(place.bars) - len(some)))
+
+    def served(some: BarArrays) -> Named:
+        window, context, scale = stages.newest(some[: end + 1], spec)
+        return _by_column(spec, Windows(window[None], context[None], np.array([scale])))
+
+    start = max(0, end - spec.history_needed - RECENT)
+    moves = [*future_moves(inputs, place.bars, end=end, seed=seed), *rescaling_moves(inputs, place.bars)]
+    moves += starting_moves(inputs, begun_later, place.bars, start=start)
+    yield from (place.fault("windows", column, what) for column, what in moves)
+    yield from _other_than_served(place, served, inputs)
 
 
 def _other_than_served(
@@ -165,7 +180,7 @@ def _other_than_served(
     with np.errstate(all="ignore"):
         answers, trained = served(place.bars), inputs(place.bars)
     for column, values in answers.items():
-        if not agree(trained[column][-1:], values, 1e-9):
+        if not agree(trained[column][-len(values) :], values, START_TOLERANCE):
             yield place.fault("windows", column, "training and serving make other inputs of the same bars")
 
 
@@ -198,7 +213,7 @@ def _other_than_alone(
     """The answer with a future behind the cutoff against the answers on what may be known."""
     until = place.bars[: place.end + 1]
     whole, used = forecaster.forecast_many([until, until.last(forecaster.history_used)])
-    if not agree(used.log_returns, whole.log_returns, 1e-9):
+    if not agree(used.log_returns, whole.log_returns, START_TOLERANCE):
         yield place.fault(stage, "", f"bars before the last {forecaster.history_used} change the answer")
     for row, (column, quantiles) in enumerate(answer(place.bars).items()):
         alone = whole.log_returns[HORIZONS[row] - 1]
@@ -232,20 +247,7 @@ def too_short(stage: str, column: str, needed: int) -> Fault:
 
 
 def _by_column(spec: InputSpec, windows: Windows) -> dict[str, FloatArray]:
-    """A window column ``(n, lookback)`` or context column ``(n,)`` by its name, and the scale."""
-    of_window = {name: windows.window[:, :, place] for place, name in enumerate(spec.columns)}
+    """A window column ``(n * lookback,)`` or context column ``(n,)`` by its name, and the scale."""
+    of_window = {name: windows.window[:, :, place].ravel() for place, name in enumerate(spec.columns)}
     of_context = {f"{name} (context)": windows.context[:, place] for place, name in enumerate(spec.context_columns)}
     return {**of_window, **of_context, "volatility scale": windows.scale}
-
-
-__all__: Sequence[str] = (
-    "Fault",
-    "InputStages",
-    "Place",
-    "Universe",
-    "check_bundle",
-    "check_columns",
-    "check_forecaster",
-    "check_inputs",
-    "check_windows",
-)

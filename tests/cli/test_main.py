@@ -34,7 +34,7 @@ def commands() -> list[tuple[str, ...]]:
 def test_all_the_promised_commands_are_there() -> None:
     promised = {
         *(("demo",), ("collect",), ("train",), ("export",), ("evaluate",), ("promote",), ("serve",), ("api",)),
-        *(("backtest",), ("worker",), ("migrate",), ("models", "list"), ("users", "create")),
+        *(("backtest",), ("lookahead-check",), ("worker",), ("migrate",), ("models", "list"), ("users", "create")),
     }
     assert set(commands()) == promised
 
