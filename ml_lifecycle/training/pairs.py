@@ -69,10 +69,12 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     series: list[PreparedSeries] = []
     pairs: dict[str, list[PairSet]] = {name: [] for name in PART_NAMES}
     n_rows = 0
-    for place, (_, piece) in enumerate(usable):
+    # Tickers listed alike would otherwise share their cutoffs: every tenth day of the market, some weekdays only. A
+    # ticker's turn is its place among all: whether another one gets long enough is known in the test part only.
+    turns = {ticker: place % config.every_days for place, ticker in enumerate(sorted(bars_by_ticker))}
+    for ticker, piece in usable:
         series.append(prepare_series(piece, config.input_spec))
-        # Tickers listed alike would otherwise share their cutoffs: every tenth day of the market, some weekdays only.
-        for name, of_part in _pairs_by_part(config, series[-1], piece, parts, place % config.every_days).items():
+        for name, of_part in _pairs_by_part(config, series[-1], piece, parts, turns[ticker]).items():
             pairs[name].append(of_part.moved(n_rows))
         n_rows += len(piece)
     by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}

@@ -57,7 +57,10 @@ def test_our_own_columns_and_windows_see_no_future() -> None:
 
 
 def test_our_own_market_parts_targets_and_scaler_see_no_future() -> None:
-    assert told(check_data(tiny_config(every_days=8), tiny_universe())) == []
+    """One ticker gets its first whole window in the test part: that must move nothing of the others either."""
+    newcomer = make_bars(80, start="2013-01-07")
+
+    assert told(check_data(tiny_config(every_days=8), {"A": newcomer, **tiny_universe()})) == []
 
 
 def test_both_kinds_of_bundle_pass(tmp_path: Path) -> None:
