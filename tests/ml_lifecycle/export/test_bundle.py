@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_pipeline.serving_window import with_market
 from ml_lifecycle.evaluation.forecasters import BatchForecaster
 from ml_lifecycle.export.bundle import Bundle, load_bundle
 from ml_lifecycle.export.canonical_json import canonical_json, parse_json_object
 from ml_lifecycle.export.errors import BundleRefusedError
 from ml_lifecycle.export.forecaster import BundleForecaster
-from ml_lifecycle.export.manifest import HORIZONS, BundleKind, InputKind, bundle_id
+from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS, BundleKind, GoldenWindow, InputKind, bundle_id
 from ml_lifecycle.export.reference import write_reference_bundle
 from ml_lifecycle.export.writing import write_bundle
 from tests.made_up_bars import make_bars
@@ -109,6 +110,21 @@ def test_a_member_of_an_average_counts_by_its_weight(network_folder: Path, tmp_p
 
     assert np.abs(one - second).max() > 1e-4
     np.testing.assert_allclose(both, 0.25 * one + 0.75 * second, rtol=0, atol=1e-9)
+
+
+def test_a_golden_window_keeps_the_market_as_it_was_known() -> None:
+    """JSON knows no NaN: a day without a market is written as null, and no market at all as nothing."""
+    bars = make_bars(4)
+    bars.market_return[1] = np.nan
+    answer = np.zeros((STEPS, len(LEVELS)))
+
+    read = GoldenWindow.model_validate_json(GoldenWindow.of(bars, answer).model_dump_json()).bars()
+    without = GoldenWindow.of(with_market(bars, None), answer)
+
+    np.testing.assert_array_equal(read.market_return, bars.market_return)
+    np.testing.assert_array_equal(read.market_absolute_return, bars.market_absolute_return)
+    assert without.market_return == ()
+    assert np.isnan(without.bars().market_return).all()
 
 
 def test_loading_reads_the_folder_only(network_folder: Path, side_effects: list[str]) -> None:
