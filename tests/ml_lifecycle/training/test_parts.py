@@ -63,7 +63,7 @@ def test_each_ticker_gives_every_fourth_of_its_cutoffs_by_turns_and_a_short_one_
     assert (data.tickers, data.skipped) == (("T1", "T2", "T3"), ("NEW",))
     rows = data.pairs["train"].rows
     starts = [rows[rows // 900 == ticker].min() for ticker in range(3)]
-    assert starts == [63, 964, 1865]  # 64 bars of history
+    assert starts == [64, 965, 1866]  # 64 bars of history; the first turn is that of the one that is too short
     assert set(np.diff(rows[rows < 900])) == {4}
 
 
