@@ -1,5 +1,6 @@
 """Corrections that make intervals cover what they promise: one fixed at calibration, one that follows the errors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Self
@@ -30,16 +31,45 @@ class AdaptiveStart(ManifestPart):
         return self
 
 
+class AdaptiveFigures(ManifestPart):
+    """What adaptive calibration did on the newer half of the calibration part, both halves unseen by the network.
+
+    Attributes
+    ----------
+    levels : promised by the intervals, widest first; the coverages stand in the same order.
+    n : forecasts compared.
+    pinball, adaptive_pinball : mean loss with the fixed offsets alone, and with the adaptive state after them; log
+        returns in units of ``scale * sqrt(h)``.
+    """
+
+    n: int
+    pinball: FiniteFloat
+    adaptive_pinball: FiniteFloat
+    levels: tuple[FiniteFloat, ...]
+    coverage: tuple[FiniteFloat, ...]
+    adaptive_coverage: tuple[FiniteFloat, ...]
+
+
 class Calibration(ManifestPart):
     """``calibration.json``.
 
     Attributes
     ----------
     offsets : shape ``(n_horizons, n_levels)``, added to the quantiles; in scaled units (log return / (scale · √h)).
+    adaptive_on : whether an ``AdaptiveState`` is to follow the errors; off unless that was measured to do no harm.
+    adaptive_figures : the measurement; None where there was nothing to measure on.
     """
 
     offsets: tuple[tuple[FiniteFloat, ...], ...]
     adaptive: AdaptiveStart
+    adaptive_on: bool = False
+    adaptive_figures: AdaptiveFigures | None = None
+
+    @model_validator(mode="after")
+    def _on_where_measured(self) -> Self:
+        if self.adaptive_on and self.adaptive_figures is None:
+            raise ValueError("adaptive calibration is on without figures that speak for it")
+        return self
 
     def require_shape(self, manifest: Manifest) -> None:
         """Raise ``ValueError`` unless there is one row per horizon, one column per level, one α per interval."""
@@ -63,6 +93,41 @@ class AdaptiveState:
 
     alphas: FloatArray
 
+    def after(self, missed: FloatArray, promised: Sequence[float], step: float) -> "AdaptiveState":
+        """The state once outcomes are known: α grows by ``step * (promised - missed)``, within ``ALPHA_RANGE``.
+
+        Adaptive conformal inference, Gibbs and Candès 2021, equation (2).
+
+        Parameters
+        ----------
+        missed : shape of ``alphas``; 1 where the outcome fell outside the interval as it was served, 0 where inside,
+            NaN where it is not known: that α stays.
+        promised : shape ``(n_intervals,)``, as ``nominal_alphas`` gives them.
+        """
+        moved = self.alphas + step * (np.asarray(promised) - missed)
+        return AdaptiveState(np.where(np.isnan(missed), self.alphas, np.clip(moved, *ALPHA_RANGE)))
+
+
+def missed_intervals(quantiles: FloatArray, actual: FloatArray) -> FloatArray:
+    """1 where the outcome lies outside a central interval, else 0; NaN where either is unknown.
+
+    Parameters
+    ----------
+    quantiles : shape ``(..., n_levels)``, symmetric levels; ``actual`` has shape ``(...)``.
+
+    Returns
+    -------
+    shape ``(..., n_intervals)``, widest first.
+
+    >>> missed_intervals(np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), np.array(1.5)).tolist()
+    [0.0, 1.0]
+    """
+    middle = quantiles.shape[-1] // 2
+    lower, upper, came = quantiles[..., :middle], quantiles[..., :middle:-1], actual[..., None]
+    outside = (came < lower) | (came > upper)
+    missed: FloatArray = np.where(np.isnan(came + lower + upper), np.nan, outside)
+    return missed
+
 
 def nominal_alphas(levels: tuple[float, ...]) -> tuple[float, ...]:
     """α of each central interval, widest first: 0.05, 0.1, 0.2, 0.5 for the usual levels."""
@@ -73,7 +138,8 @@ def apply_adaptive(quantiles: FloatArray, levels: tuple[float, ...], state: Adap
     """Read each interval's ends at the levels that its current α asks for; unchanged without a state.
 
     Between levels a quantile is linear in the normal score of its level. Beyond the outermost level the distance from
-    the median grows as a normal distribution's would: the forecast itself says nothing there.
+    the median grows as a normal distribution's would: the forecast itself says nothing there. What comes out does not
+    cross, however the α of neighbouring intervals have moved.
 
     Parameters
     ----------
@@ -87,7 +153,8 @@ def apply_adaptive(quantiles: FloatArray, levels: tuple[float, ...], state: Adap
     alphas = np.broadcast_to(np.clip(state.alphas, *ALPHA_RANGE), (*quantiles.shape[:-1], middle))
     lower = _read_at(quantiles, levels, alphas / 2.0)
     upper = _read_at(quantiles, levels, 1.0 - alphas / 2.0)
-    return np.concatenate([lower, quantiles[..., middle : middle + 1], upper[..., ::-1]], axis=-1)
+    ends = [lower, quantiles[..., middle : middle + 1], upper[..., ::-1]]
+    return np.sort(np.concatenate(ends, axis=-1), axis=-1)
 
 
 def _read_at(quantiles: FloatArray, levels: tuple[float, ...], wanted: FloatArray) -> FloatArray:

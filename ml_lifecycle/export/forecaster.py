@@ -163,10 +163,10 @@ class BundleForecaster:
         return interpolate_steps(heads, horizons, median=median_index(self.levels)), windows.scale
 
     def _calibrated(self, steps: FloatArray, scale: FloatArray, adaptive: AdaptiveState | None) -> FloatArray:
-        """Static offsets, then the adaptive state, then no crossing; shape ``(batch, STEPS, n_levels)`` throughout."""
+        """Static offsets, then the adaptive state; shape ``(batch, STEPS, n_levels)`` throughout, never crossing."""
         root_h = np.sqrt(np.arange(1, STEPS + 1))[:, None]
         steps = np.sort(steps + self._offsets * root_h * scale[:, None, None], axis=-1)
-        return np.sort(apply_adaptive(steps, self.levels, adaptive), axis=-1)
+        return apply_adaptive(steps, self.levels, adaptive)
 
     def _answer(self, quantiles: FloatArray) -> StepQuantiles:
         if not np.isfinite(quantiles).all():
