@@ -1,20 +1,18 @@
-"""Which input columns earn their place: one small network per column set, judged on days that none of them saw.
+"""Which input columns earn their place: one small network per column set, on two walk-forward folds.
 
     python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet
 
-prints the head and the table of docs/input_columns.md, in about five minutes on two cores.
-
-Training ends with 2022. Early stopping looks at 2023-01 to 2023-10, the choice at 2023-11 to 2024-07. Later days are
-not read: they belong to the test part of the backtests, and so does every ticker with ``sha256(ticker) mod 5 == 0``.
+prints the table of docs/input_columns.md, in about ten minutes on two free cores. Each fold trains, stops by the days
+after, and is measured on the days after those. Days after 2024-07 are not read: they belong to the test part of the
+backtests, and so does every held-out ticker.
 """
 
 import argparse
 import hashlib
 import platform
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,175 +20,208 @@ import numpy as np
 import polars as pl
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.event_columns import EVENT_COLUMNS
 from data_pipeline.processing.indicators import INDICATORS
+from data_pipeline.processing.market import COUNTED_SHARE
 from data_pipeline.processing.scaler import fit_scaler
 from ml_lifecycle.evaluation.baselines import naive_quantiles_at
 from ml_lifecycle.evaluation.metrics import pinball_losses
 from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
-from ml_lifecycle.evaluation.significance import daily_means, mean_with_half_width
-from ml_lifecycle.training.config import TrainingConfig, parse_config
+from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts
 from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
 
-PARTS = Parts(date(2022, 12, 31), date(2023, 10, 31), date(2024, 7, 31))
+FOLDS = (
+    Parts(date(2020, 6, 30), date(2021, 6, 30), date(2022, 12, 31)),
+    Parts(date(2022, 12, 31), date(2023, 10, 31), date(2024, 7, 31)),
+)
 SHOWN_HORIZONS = (1, 5, 10, 21)
-N_TICKERS = 30
 
 CLOSES = ("log_return",)
 OHLC = (*CLOSES, "range_volatility", "gap")
 BARS = (*OHLC, "volume_ratio")
+SCORED = (*BARS, "event_score")
+MARKET = ("market_return", "market_absolute_return")
 CLASSICS = tuple(column.name for column in INDICATORS)
 LEVEL = ("volatility_level",)
 STATES = (*LEVEL, "volatility_state_fast", "volatility_state_medium", "range_state_fast", "range_state_medium")
-SHAPE = (*STATES, "drawdown", "jump_share")
+WEEK = (*STATES, "weekday_sine", "weekday_cosine")
+SEASONAL = tuple(column.name for column in EVENT_COLUMNS if column.name.startswith("seasonal_event"))
+YEARLY = tuple(column.name for column in EVENT_COLUMNS if column.name.startswith("yearly_event"))
+EVENTS = (*WEEK, *SEASONAL, *YEARLY)
+MORE = (*EVENTS, "volatility_state_slow", "range_state_slow", "drawdown", "days_since_event")
 
 COLUMN_SETS = {
+    "60 closes (`closes.yaml`)": (
+        ("log_return", "absolute_return"),
+        ("short_volatility_level", "short_volatility_state"),
+    ),
     "closes only": (CLOSES, LEVEL),
     "open, high, low, close": (OHLC, LEVEL),
     "the bars: … and volume": (BARS, LEVEL),
-    "bars and states of volatility": (BARS, STATES),
-    "… and drawdown, jump share": (BARS, SHAPE),
-    "… and momentum": (BARS, (*SHAPE, "momentum_month", "momentum_half_year")),
-    "bars, states and weekday": (BARS, (*STATES, "weekday_sine", "weekday_cosine")),
-    "bars, states and season": (BARS, (*STATES, "season_sine", "season_cosine")),
+    "bars, states of volatility, weekday": (BARS, WEEK),
+    "… and market, no events": ((*BARS, *MARKET), WEEK),
+    "… and event score, events by quarter": (SCORED, (*WEEK, *SEASONAL)),
+    "… and events by year": (SCORED, EVENTS),
+    "… and slow states, drawdown, days since event": (SCORED, MORE),
+    "… and market": ((*SCORED, *MARKET), MORE),
     "the 14 classics alone": (CLASSICS, LEVEL),
 }
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One column set: gain in mean pinball loss over the naive by horizon, and its 98 % half width."""
+    """One column set: gain in mean pinball loss over the naive, by fold and shown horizon."""
 
     name: str
     n_inputs: int
     history_needed: int
-    skill: dict[int, float]
-    half_width: dict[int, float]
-    best_round: int
+    gains: list[list[float]]
+    kept_rounds: list[int]
     seconds: float
 
 
 def main() -> None:
-    """Measure every set and write the table."""
+    """Measure every set on every fold and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bars", type=Path, required=True, help="us_panel_2010_2026.parquet")
-    parser.add_argument("--tickers", type=int, default=N_TICKERS)
+    parser.add_argument("--tickers", type=int, help="the first so many; all that are not held out if left out")
+    parser.add_argument("--members", type=int, default=1, help="seeds that are averaged")
     told = parser.parse_args()
     bars = read_bars(told.bars, told.tickers)
-    measured = []
+    print(render_head(told.bars.name, len(bars), told.members), flush=True)
     for name, (columns, context) in COLUMN_SETS.items():
-        measured.append(measure(name, config_of(columns, context), bars))
-        print(f"{name}: {measured[-1].seconds:.0f} s", file=sys.stderr)
-    print(render(measured, told.bars.name, len(bars)))
+        config = load_config("default", columns=columns, context_columns=context, members=told.members)
+        print(render(measure(name, config, bars)), flush=True)
 
 
-def read_bars(file: Path, n_tickers: int) -> dict[str, BarArrays]:
-    """The first tickers in the order of their digests, without those held out; nothing after the last part."""
-    frame = pl.scan_parquet(file).filter(pl.col("date") <= PARTS.calibration_end).collect()
-    by_digest = sorted(frame["ticker"].unique().to_list(), key=_digest)
-    chosen = [ticker for ticker in by_digest if _digest(ticker) % 5][:n_tickers]
-    return {ticker: _bar_arrays(frame.filter(pl.col("ticker") == ticker).sort("date")) for ticker in chosen}
+def read_bars(file: Path, n_tickers: int | None) -> dict[str, BarArrays]:
+    """Tickers in the order of their digests, without those held out; nothing after the last part."""
+    frame = pl.scan_parquet(file).filter(pl.col("date") <= FOLDS[-1].calibration_end).collect()
+    tickers = [ticker for ticker in sorted(frame["ticker"].unique().to_list(), key=_digest) if not held_out(ticker)]
+    bars = {
+        ticker: _bar_arrays(frame.filter(pl.col("ticker") == ticker).sort("date")) for ticker in tickers[:n_tickers]
+    }
+    return _with_market(bars)
 
 
-def config_of(columns: tuple[str, ...], context: tuple[str, ...]) -> TrainingConfig:
-    """The packaged default with these columns; the rest is the same for all."""
-    return parse_config(
-        {
-            "columns": columns,
-            "context_columns": context,
-            "layers": [{"type": "LSTM", "units": 32}, {"type": "Dense", "units": 32, "activation": "relu"}],
-            "members": 2,
-            "every_days": 5,
-            "epochs": 3,
-            "validate_every": 10,
-            "patience": 6,
-        }
-    )
+def held_out(ticker: str) -> bool:
+    """Whether no network of this project is chosen or trained on the ticker.
+
+    By the whole digest and by its first four bytes: the panel itself was drawn by the former, which leaves only four.
+    """
+    return _digest(ticker) % 5 == 0 or (_digest(ticker) >> 224) % 5 == 0
 
 
 def measure(name: str, config: TrainingConfig, bars: dict[str, BarArrays]) -> Measured:
-    """Train on the training part, stop by the first later part, measure on the second."""
+    """Train, stop and measure on each fold."""
+    started = time.monotonic()
+    measured = [_on_fold(config, bars, parts) for parts in FOLDS]
+    return Measured(
+        name=name,
+        n_inputs=len(config.columns) + len(config.context_columns),
+        history_needed=config.input_spec.history_needed,
+        gains=[gains for gains, _ in measured],
+        kept_rounds=[kept for _, kept in measured],
+        seconds=time.monotonic() - started,
+    )
+
+
+def _on_fold(config: TrainingConfig, bars: dict[str, BarArrays], parts: Parts) -> tuple[list[float], int]:
+    """Gains over the naive on the last part, and the look whose weights were kept."""
     from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.training.determinism import make_deterministic
     from ml_lifecycle.training.fitting import fit
 
-    started = time.monotonic()
     make_deterministic(config.seed)
-    data = gather(config, bars, PARTS)
+    data = gather(config, bars, parts)
     sample = data.series.windows(sample_rows(data.pairs["train"]))
     scaler = fit_scaler(config.scaler, sample.window, sample.context)
     networks = build_network(config, unconditional_quantiles(data.pairs["train"], config))
     fitted = fit(config, networks, data, scaler)
     heads = scaled_quantiles(networks.served, data.series, data.pairs["calibration"].rows, scaler)
-    skill, half_width = skills(config, data, bars, heads)
-    return Measured(
-        name=name,
-        n_inputs=len(config.columns) + len(config.context_columns),
-        history_needed=config.input_spec.history_needed,
-        skill=skill,
-        half_width=half_width,
-        best_round=fitted.best_round,
-        seconds=round(time.monotonic() - started, 1),
-    )
+    return gains_over_naive(config, data, bars, heads), fitted.best_round
 
 
-def skills(
+def gains_over_naive(
     config: TrainingConfig, data: TrainingData, bars: dict[str, BarArrays], heads: FloatArray
-) -> tuple[dict[int, float], dict[int, float]]:
-    """Skill and half width by shown horizon, in log returns."""
+) -> list[float]:
+    """Percent of the naive's mean pinball loss by shown horizon, in log returns."""
     rows = data.pairs["calibration"].rows
     unit = data.series.scale[rows, None] * np.sqrt(np.array(config.horizons))
     actual, quantiles = data.pairs["calibration"].targets * unit, heads * unit[..., None]
-    naive, day = (np.concatenate(parts) for parts in zip(*_naive_at(rows, config, bars, data.tickers), strict=True))
-    skill, half_width = {}, {}
-    for horizon in SHOWN_HORIZONS:
-        place = config.horizons.index(horizon)
-        beside = pinball_losses(actual[:, place], naive[:, place], config.levels)
-        gain = beside - pinball_losses(actual[:, place], quantiles[:, place], config.levels)
-        # Every fifth day of each ticker is a cutoff, but not the same days: nearly every day has some.
-        mean, half = mean_with_half_width(daily_means(gain, day), n_lags=horizon - 1)
-        skill[horizon], half_width[horizon] = float(mean / beside.mean()), float(half / beside.mean())
-    return skill, half_width
+    naive = np.concatenate(list(_naive_at(rows, config, bars, data.tickers)))
+    gains = []
+    for place in map(config.horizons.index, SHOWN_HORIZONS):
+        beside = pinball_losses(actual[:, place], naive[:, place], config.levels).mean()
+        own = pinball_losses(actual[:, place], quantiles[:, place], config.levels).mean()
+        gains.append(100.0 * float(1.0 - own / beside))
+    return gains
 
 
-def render(measured: list[Measured], source: str, n_tickers: int) -> str:
-    """The page for the docs."""
-    head = "".join(f" h = {horizon} |" for horizon in SHOWN_HORIZONS)
-    lines = [
-        "# Input columns: what was measured",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}; `{source}`, {n_tickers} tickers (none of the held-out ones); "
-        f"{platform.machine()}, two shared cores, Python {platform.python_version()}.",
-        "Command: `python benchmarks/input_columns/run.py --bars …/us_panel_2010_2026.parquet`.",
-        "",
-        "Each set trains the same network (LSTM 32, Dense 32, two seeds averaged) on cutoffs up to 2022, stops by "
-        "2023-01 to 2023-10 and is measured on 2023-11 to 2024-07. Later days and held-out tickers were not read.",
-        "Figures are gains in mean pinball loss over the naive forecast with empirical quantiles, in percent, with the "
-        "98 % half width; differences below half a point are ties. Round 0 is the untrained network: the unconditional "
-        "quantiles in units of the volatility scale.",
-        "",
-        f"| column set | inputs | bars needed |{head} kept round | seconds |",
-        f"|---|---|---|{'---|' * len(SHOWN_HORIZONS)}---|---|",
-    ]
-    for row in measured:
-        cells = "".join(f" {100 * row.skill[h]:+.2f} ± {100 * row.half_width[h]:.2f} |" for h in SHOWN_HORIZONS)
-        lines.append(
-            f"| {row.name} | {row.n_inputs} | {row.history_needed} |{cells} {row.best_round} | {row.seconds:.0f} |"
-        )
-    return "\n".join(lines) + "\n"
+def render_head(source: str, n_tickers: int, members: int) -> str:
+    """What was measured where, and the head of the table."""
+    horizons = "".join(f" h = {horizon} |" for _ in FOLDS for horizon in SHOWN_HORIZONS)
+    spans = "; ".join(f"{parts.validation_end} to {parts.calibration_end}" for parts in FOLDS)
+    return "\n".join(
+        [
+            f"{datetime.now(UTC):%Y-%m-%d}; `{source}`, {n_tickers} tickers (none of the held-out ones), "
+            f"{members} seed; {platform.machine()}, two shared cores, Python {platform.python_version()}. "
+            f"Measured on: {spans}.",
+            "",
+            f"| column set | inputs | bars needed |{horizons} kept looks | seconds |",
+            f"|---|---|---|{'---|' * len(SHOWN_HORIZONS) * len(FOLDS)}---|---|",
+        ]
+    )
+
+
+def render(row: Measured) -> str:
+    """One line of the table."""
+    cells = "".join(f" {gain:+.2f} |" for gains in row.gains for gain in gains)
+    kept = ", ".join(map(str, row.kept_rounds))
+    return f"| {row.name} | {row.n_inputs} | {row.history_needed} |{cells} {kept} | {row.seconds:.0f} |"
 
 
 def _naive_at(
     rows: np.ndarray, config: TrainingConfig, bars: dict[str, BarArrays], tickers: tuple[str, ...]
-) -> Iterator[tuple[FloatArray, np.ndarray]]:
-    """Naive quantiles and cutoff days of the pairs, ticker by ticker, in the order of the joined series."""
+) -> Iterator[FloatArray]:
+    """Naive quantiles of the pairs, ticker by ticker, in the order of the joined series."""
     first = 0
     for ticker in tickers:
         series = bars[ticker]
         ends = rows[(rows >= first) & (rows < first + len(series))] - first
-        yield naive_quantiles_at(series.adj_close, ends, config.horizons, config.levels), series.trading_day[ends]
+        yield _naive_of(ticker, ends, config, series)
         first += len(series)
+
+
+_naive_seen: dict[tuple[str, bytes], FloatArray] = {}
+
+
+def _naive_of(ticker: str, ends: np.ndarray, config: TrainingConfig, series: BarArrays) -> FloatArray:
+    """The same cutoffs come with every column set, and a thousand returns are sorted for each."""
+    key = (ticker, ends.tobytes())
+    if key not in _naive_seen:
+        _naive_seen[key] = naive_quantiles_at(series.adj_close, ends, config.horizons, config.levels)
+    return _naive_seen[key]
+
+
+def _with_market(bars: dict[str, BarArrays]) -> dict[str, BarArrays]:
+    """These tickers as each other's universe: a day counts with returns of enough of them."""
+    days = np.unique(np.concatenate([series.trading_day for series in bars.values()]))
+    returns = np.full((len(bars), len(days)), np.nan)
+    for place, series in enumerate(bars.values()):
+        returns[place, np.searchsorted(days, series.trading_day[1:])] = np.diff(np.log(series.adj_close))
+    counts = np.isfinite(returns).sum(axis=0) >= COUNTED_SHARE * len(bars)
+    mean, absolute = (
+        np.where(counts, np.nansum(values, axis=0) / np.maximum(np.isfinite(values).sum(axis=0), 1), np.nan)
+        for values in (returns, np.abs(returns))
+    )
+    places = {ticker: np.searchsorted(days, series.trading_day) for ticker, series in bars.items()}
+    return {
+        ticker: replace(series, market_return=mean[places[ticker]], market_absolute_return=absolute[places[ticker]])
+        for ticker, series in bars.items()
+    }
 
 
 def _bar_arrays(frame: pl.DataFrame) -> BarArrays:

@@ -53,11 +53,14 @@ class TrainingConfig(BaseModel):
         itself. Empty: ``num_layers`` LSTMs.
     members : sub-networks of different seeds, averaged inside the graph.
     epochs : passes over the training cutoffs at most; early stopping usually ends it sooner.
+    weight_average : decay per batch of the moving average of weights that is looked at and kept; 0: the newest weights.
     validate_every : batches between two looks at the validation part; half an epoch at most.
     patience : looks without improvement before training stops.
     every_days : distance between a ticker's training cutoffs, in bars.
     train_share, validation_share, calibration_share : of the trading days, in this order; the rest is the test part.
-    train_end, validation_end, calibration_end : the same as dates; all three or none.
+    gate_days : newest trading days that no part but the test's may reach into, whatever the shares; the gate judges on
+        them. Commands take it from the settings where a configuration does not say.
+    train_end, validation_end, calibration_end : the same as dates; all three or none. They win over ``gate_days``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +87,7 @@ class TrainingConfig(BaseModel):
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     weight_decay: float = Field(default=1e-3, ge=0.0, le=1.0)
+    weight_average: float = Field(default=0.0, ge=0.0, lt=1.0)
     batch_size: int = Field(default=512, ge=1, le=65536)
     epochs: int = Field(default=3, ge=1, le=1000)
     validate_every: int = Field(default=120, ge=1, le=100_000)
@@ -93,6 +97,7 @@ class TrainingConfig(BaseModel):
     train_share: Share = 0.70
     validation_share: Share = 0.12
     calibration_share: Share = 0.08
+    gate_days: int = Field(default=0, ge=0, le=10_000)
     train_end: date | None = None
     validation_end: date | None = None
     calibration_end: date | None = None

@@ -51,7 +51,13 @@ def compile_for_training(trained: Any, config: TrainingConfig, *, jit_compile: b
 
     On TensorFlow "auto" does not compile an LSTM's graph further, and XLA was no faster (``benchmarks/training``).
     """
-    optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, clipnorm=1.0)
+    optimizer = keras.optimizers.AdamW(
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        clipnorm=1.0,
+        use_ema=config.weight_average > 0.0,
+        ema_momentum=config.weight_average,
+    )
     # Decay would pull the unconditional quantiles, which live in the biases, towards zero.
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     losses = [partial(pinball, config.levels)] * config.members
@@ -146,7 +152,15 @@ class _Loop:
         self.look(train_loss=float(np.mean(losses)), batches=last, seconds=time.monotonic() - started)
 
     def look(self, *, train_loss: float | None, batches: int = 0, seconds: float = 0.0) -> None:
-        """Measure the validation part and keep the weights if they are the best so far."""
+        """Measure the validation part and keep the weights if they are the best so far.
+
+        The weights looked at are averages over the newest batches where the configuration says so; training itself
+        goes on with its own.
+        """
+        trained = self.networks.trained
+        own = trained.get_weights()
+        if batches:  # before the first there is nothing to average
+            trained.optimizer.finalize_variable_values(trained.trainable_variables)
         loss = self._validation_loss()
         self.history.append(
             Round(
@@ -158,7 +172,8 @@ class _Loop:
             )
         )
         if not self.best or loss < self.history[self.best_round].validation_loss:
-            self.best, self.best_round = self.networks.trained.get_weights(), self.history[-1].round
+            self.best, self.best_round = trained.get_weights(), self.history[-1].round
+        trained.set_weights(own)
 
     def progress(self) -> Progress:
         return Progress(

@@ -28,6 +28,7 @@ def tiny_config(**changes: object) -> TrainingConfig:
         "batch_size": 64,
         "epochs": 3,
         "validate_every": 3,
+        "weight_average": 0.9,
     }
     return parse_config({**content, **changes})
 

@@ -79,6 +79,19 @@ def test_the_kept_weights_are_those_of_the_best_look(tiny_checkpoint: Checkpoint
     assert network_sha256(load_network(tiny_checkpoint)) == content.weights_sha256
 
 
+def test_averaged_weights_are_looked_at_and_training_goes_on_with_its_own(
+    tmp_path: Path, tiny_checkpoint: Checkpoint
+) -> None:
+    """An average that hardly forgets the first batch stays there, whatever is learnt meanwhile."""
+    usual = tiny_checkpoint.content.history
+
+    slow = run(tmp_path, tiny_config(weight_average=0.9999)).content.history
+
+    moved = [abs(history[-1].validation_loss - history[0].validation_loss) for history in (slow, usual)]
+    assert moved[0] < 0.1 * moved[1]
+    assert slow[-1].train_loss == pytest.approx(usual[-1].train_loss, rel=1e-2)
+
+
 def test_a_small_universe_is_looked_at_twice_an_epoch(tmp_path: Path) -> None:
     checkpoint = run(tmp_path, tiny_config(validate_every=1000, epochs=2))
 
