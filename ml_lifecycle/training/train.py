@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ml_lifecycle.training.fitting import Fitted, Progress
 
 DATA_ERROR = 3  # exit code, as the command line has it
+SAVE_EVERY_SECONDS = 60.0
 
 
 def train(
@@ -60,7 +61,7 @@ def train(
     universes: Mapping[str, Collection[str]] | None = None,
     progress: "Callable[[Progress], None] | None" = None,
     resume: bool = False,
-    save_every_seconds: float = 60.0,
+    save_every_seconds: float = SAVE_EVERY_SECONDS,
 ) -> Checkpoint:
     """Train, calibrate, score on the test part, and write the checkpoint folder ``out_dir``.
 
@@ -221,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--columns", metavar="MODULE", help="input columns of one's own: a file or an importable name")
     parser.add_argument("--tickers", nargs="+", help="tickers to train on; all that are stored if left out")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in --out")
+    parser.add_argument("--save-every", type=float, default=SAVE_EVERY_SECONDS, help="seconds a killed run may lose")
     told = parser.parse_args(arguments)
     try:
         checkpoint = _train_from_store(told)
@@ -243,6 +245,7 @@ def _train_from_store(told: argparse.Namespace) -> Checkpoint:
         universes=store.market.universes(store.version().version),
         progress=_tell,
         resume=told.resume,
+        save_every_seconds=told.save_every,
     )
 
 
