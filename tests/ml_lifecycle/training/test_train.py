@@ -16,14 +16,8 @@ from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster, answer
 from ml_lifecycle.models.weights import network_sha256
 from ml_lifecycle.training.checkpoint import Checkpoint, CheckpointUnreadableError
 from ml_lifecycle.training.config import TrainingConfig
-from ml_lifecycle.training.fitting import Progress
-from ml_lifecycle.training.resume_state import STATE
 from ml_lifecycle.training.train import train
 from tests.ml_lifecycle.conftest import DATA_VERSION, UNIVERSES, market_config, tiny_config, tiny_universe
-
-
-class PowerCutError(Exception):
-    """The machine goes down in the middle of a run."""
 
 
 def run(folder: Path, config: TrainingConfig | None = None, **options: object) -> Checkpoint:
@@ -46,28 +40,6 @@ def test_the_same_data_config_and_seed_give_the_same_weights(tmp_path: Path, tin
     assert again.content.weights_sha256 == tiny_checkpoint.content.weights_sha256
     assert again.content.calibration_offsets == tiny_checkpoint.content.calibration_offsets
     assert again.content.scores == tiny_checkpoint.content.scores
-
-
-def test_a_run_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, tiny_checkpoint: Checkpoint) -> None:
-    looks: list[Progress] = []
-
-    def cut_off(progress: Progress) -> None:
-        looks.append(progress)
-        if len(looks) == 3:
-            raise PowerCutError
-
-    with pytest.raises(PowerCutError):
-        run(tmp_path, progress=cut_off, save_every_seconds=0.0)
-    with pytest.raises(CheckpointUnreadableError, match="no finished checkpoint"):
-        Checkpoint.load(tmp_path)
-    resumed = run(tmp_path, resume=True, progress=looks.append)
-
-    assert resumed.content.weights_sha256 == tiny_checkpoint.content.weights_sha256
-    assert [look.validation_loss for look in looks[:2]] == [
-        record.validation_loss for record in tiny_checkpoint.content.history[1:3]
-    ]
-    assert looks[3].batches == looks[2].batches  # the third look had not been saved, and is repeated
-    assert not (tmp_path / STATE).exists()
 
 
 def test_the_kept_weights_are_those_of_the_best_look(tiny_checkpoint: Checkpoint) -> None:
