@@ -1,10 +1,10 @@
-"""Which input columns earn their place: one small network per column set, on two walk-forward folds.
+"""Which input columns, and which way of training, earn their place: one network per row, on two walk-forward folds.
 
-    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet
+    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet [--table training]
 
-prints the table of docs/input_columns.md, in about ten minutes on two free cores. Each fold trains, stops by the days
-after, and is measured on the days after those. Days after 2024-07 are not read: they belong to the test part of the
-backtests, and so does every held-out ticker.
+prints the tables of docs/input_columns.md, in about ten minutes each on two free cores. Each fold trains, stops by the
+days after, and is measured on the days after those. Days after 2024-07 are not read: they belong to the test part of
+the backtests, and so does every held-out ticker.
 """
 
 import argparse
@@ -12,9 +12,10 @@ import hashlib
 import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ import polars as pl
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.event_columns import EVENT_COLUMNS
 from data_pipeline.processing.indicators import INDICATORS
-from data_pipeline.processing.market import COUNTED_SHARE
+from data_pipeline.processing.market import with_means_of
 from data_pipeline.processing.scaler import fit_scaler
 from ml_lifecycle.evaluation.baselines import naive_quantiles_at
 from ml_lifecycle.evaluation.metrics import pinball_losses
@@ -68,6 +69,20 @@ COLUMN_SETS = {
     "… and market": ((*SCORED, *MARKET), MORE),
     "the 14 classics alone": (CLASSICS, LEVEL),
 }
+NEWEST = {"weight_average": 0.0}
+TRAINING_SETS: dict[str, dict[str, Any]] = {
+    "as packaged": {},
+    "newest weights": NEWEST,
+    "newest weights, learning rate 0.001": {**NEWEST, "learning_rate": 1e-3},
+    "newest weights, learning rate 0.001, a look every 60 batches": {
+        **NEWEST,
+        "learning_rate": 1e-3,
+        "validate_every": 60,
+    },
+    "dropout of 0.2 between LSTM and Dense": {"layers": ["LSTM", "Dropout", "Dense", "ReLU", "Linear"], "dropout": 0.2},
+    "16 cells": {"hidden_size": 16},
+    "every fifth day": {"every_days": 5},
+}
 
 
 @dataclass(frozen=True)
@@ -88,12 +103,19 @@ def main() -> None:
     parser.add_argument("--bars", type=Path, required=True, help="us_panel_2010_2026.parquet")
     parser.add_argument("--tickers", type=int, help="the first so many; all that are not held out if left out")
     parser.add_argument("--members", type=int, default=1, help="seeds that are averaged")
+    parser.add_argument("--table", choices=("columns", "training"), default="columns")
     told = parser.parse_args()
     bars = read_bars(told.bars, told.tickers)
     print(render_head(told.bars.name, len(bars), told.members), flush=True)
-    for name, (columns, context) in COLUMN_SETS.items():
-        config = load_config("default", columns=columns, context_columns=context, members=told.members)
-        print(render(measure(name, config, bars)), flush=True)
+    for name, changes in sets_of(told.table).items():
+        print(render(measure(name, load_config("default", members=told.members, **changes), bars)), flush=True)
+
+
+def sets_of(table: str) -> dict[str, dict[str, Any]]:
+    """What is changed in the packaged default, by the row's name."""
+    if table == "training":
+        return TRAINING_SETS
+    return {name: {"columns": columns, "context_columns": context} for name, (columns, context) in COLUMN_SETS.items()}
 
 
 def read_bars(file: Path, n_tickers: int | None) -> dict[str, BarArrays]:
@@ -103,7 +125,7 @@ def read_bars(file: Path, n_tickers: int | None) -> dict[str, BarArrays]:
     bars = {
         ticker: _bar_arrays(frame.filter(pl.col("ticker") == ticker).sort("date")) for ticker in tickers[:n_tickers]
     }
-    return _with_market(bars)
+    return with_means_of(list(bars), bars)
 
 
 def held_out(ticker: str) -> bool:
@@ -204,24 +226,6 @@ def _naive_of(ticker: str, ends: np.ndarray, config: TrainingConfig, series: Bar
     if key not in _naive_seen:
         _naive_seen[key] = naive_quantiles_at(series.adj_close, ends, config.horizons, config.levels)
     return _naive_seen[key]
-
-
-def _with_market(bars: dict[str, BarArrays]) -> dict[str, BarArrays]:
-    """These tickers as each other's universe: a day counts with returns of enough of them."""
-    days = np.unique(np.concatenate([series.trading_day for series in bars.values()]))
-    returns = np.full((len(bars), len(days)), np.nan)
-    for place, series in enumerate(bars.values()):
-        returns[place, np.searchsorted(days, series.trading_day[1:])] = np.diff(np.log(series.adj_close))
-    counts = np.isfinite(returns).sum(axis=0) >= COUNTED_SHARE * len(bars)
-    mean, absolute = (
-        np.where(counts, np.nansum(values, axis=0) / np.maximum(np.isfinite(values).sum(axis=0), 1), np.nan)
-        for values in (returns, np.abs(returns))
-    )
-    places = {ticker: np.searchsorted(days, series.trading_day) for ticker, series in bars.items()}
-    return {
-        ticker: replace(series, market_return=mean[places[ticker]], market_absolute_return=absolute[places[ticker]])
-        for ticker, series in bars.items()
-    }
 
 
 def _bar_arrays(frame: pl.DataFrame) -> BarArrays:
