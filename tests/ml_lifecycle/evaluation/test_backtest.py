@@ -78,8 +78,8 @@ def result_of(methods: Mapping[str, Method], out: Path | None = None, **plan: ob
     ids=["naive", "drift", "ewma_fhs", "garch_t", "autoets", "lightgbm"],
 )
 def test_bars_after_the_cutoff_change_no_row(method: Callable[[], Method]) -> None:
-    """The last 30 bars of one ticker are another share's: rows made before them are the same to the last bit."""
-    first_changed = 670
+    """From the bar after a cutoff on a ticker is another share: rows made before are the same to the last bit."""
+    first_changed = 665
     bars = BARS["A"]
     shock = np.where(np.arange(700) < first_changed, 1.0, 3.0 + np.arange(700) % 7)
     prices = {name: getattr(bars, name) * shock for name in ("open", "high", "low", "close", "adj_close")}
@@ -171,14 +171,15 @@ def test_learning_from_other_tickers_than_are_forecast() -> None:
 
 def test_the_file_has_one_row_for_each_quantile(tmp_path: Path) -> None:
     out = tmp_path / "new" / "q.parquet"
+    bars = {"A": replace(BARS["A"], adj_close=0.5 * BARS["A"].close), "B": BARS["B"]}
 
-    result_of({"flat": Flat()}, out, every=30)
+    run_backtest({"flat": Flat()}, bars, Plan(start=FROM, horizons=(1, 5), every=30), out=out)
 
     told = pl.read_parquet(out)
     assert dict(told.schema) == {
         "ticker": pl.String, "as_of": pl.Date, "horizon": pl.Int32, "quantile": pl.Float64, "price": pl.Float64
     }  # fmt: skip
-    close = BARS["A"].adj_close[640]
+    close = bars["A"].adj_close[640]
     assert told.rows()[:4] == [
         ("A", FROM, 1, 0.1, close * np.exp(0.0)),
         ("A", FROM, 1, 0.5, close * np.exp(0.01)),

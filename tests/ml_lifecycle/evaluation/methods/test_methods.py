@@ -116,9 +116,9 @@ def test_simulated_garch_has_archs_variance_at_every_step() -> None:
     returns = garch_returns(1500, seed=2)
     bars = bars_of_closes(50.0 * np.exp(np.cumsum(returns / 100.0)))
     levels = tuple(((np.arange(499) + 1.0) / 500.0).tolist())
-    end = int(last_quarter_ends(bars.trading_day, np.array([1499]))[0]) + 1  # the first bar after the fit
+    end = int(last_quarter_ends(bars.trading_day, np.array([1490]))[0]) + 1  # the first bar after the fit
 
-    quantiles = GarchTMethod(levels).quantiles_at(bars, np.array([end]), (1, 10))[0]
+    quantiles, later = GarchTMethod(levels).quantiles_at(bars, np.array([end, end + 2]), (1, 10))
 
     returns = 100.0 * log_returns(bars.adj_close)[1 : end + 1]
     found = fit_garch(returns[:-1])
@@ -128,6 +128,8 @@ def test_simulated_garch_has_archs_variance_at_every_step() -> None:
     assert np.var(100.0 * quantiles[0]) == pytest.approx(steps[0], rel=0.1)
     assert np.var(100.0 * quantiles[1]) == pytest.approx(steps.sum(), rel=0.1)
     assert quantiles[:, 249] == pytest.approx(0.0, abs=1e-12)
+    ours = variances(found, 100.0 * log_returns(bars.adj_close)[end : end + 3])
+    np.testing.assert_allclose(later[0], quantiles[0] * np.sqrt(ours[3] / ours[1]), atol=1e-12)  # the same shocks
 
 
 def test_a_share_that_stands_still_has_no_garch_and_no_smoothing() -> None:

@@ -18,8 +18,8 @@ def test_the_recipe_reads_sixty_closes_and_cannot_say_a_price_it_never_saw() -> 
     fitted = TutorialLstmMethod((0.1, 0.5, 0.9), epochs=2).fitted({"A": past})
 
     long, short = (
-        forecast_at(fitted, [Cutoffs(given, np.array([len(given) - 1]))], (1, 5))[0][0]
-        for given in (later, later.last(60))
+        forecast_at(fitted, [Cutoffs(given, np.array([end]))], (1, 5))[0][0]
+        for given, end in ((later, 590), (later[:591].last(60), 59))
     )
     assert long[0, 1] < np.log(0.9)
     assert (np.diff(long, axis=1) > 0.0).all()
