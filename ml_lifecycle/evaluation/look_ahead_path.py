@@ -11,6 +11,7 @@ from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.bars import as_bar_arrays, check_bars
 from data_pipeline.sources.base import FetchedBars
 from ml_lifecycle.evaluation.forecasters import Forecaster
+from ml_lifecycle.evaluation.look_ahead_backtest import check_adaptive, check_backtest
 from ml_lifecycle.evaluation.look_ahead_check import (
     Fault,
     Universe,
@@ -100,6 +101,9 @@ def check_path(
         tell(f"forecasts of {name}")
         yield from check_forecaster(method, bars, stage=f"forecast of {name}", seed=seed)
     if learning:
+        tell("walking forward and adaptive calibration")
+        yield from check_backtest(bars, seed=seed)
+        yield from check_adaptive(seed=seed)
         yield from check_learning(config, bars, train_like, tell=tell, seed=seed)
 
 

@@ -1,6 +1,6 @@
 """No look-ahead from bars to bundle, and the check itself on leaks that were planted for it, one at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,10 @@ from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.lstm_preprocessor import InputSpec, IntArray, PreparedSeries, Windows, prepare_series
 from data_pipeline.processing.scaler import Scaler, fit_scaler
 from data_pipeline.processing.volatility import log_returns
-from ml_lifecycle.evaluation.forecasters import Cutoffs, GivenForecast, NaiveForecaster
+from ml_lifecycle.evaluation.adaptive import Adapted, Past, adaptive_along
+from ml_lifecycle.evaluation.backtest import Block, Method, Plan, backtest
+from ml_lifecycle.evaluation.forecasters import Cutoffs, GivenForecast, NaiveForecaster, Trainable
+from ml_lifecycle.evaluation.look_ahead_backtest import check_adaptive, check_backtest
 from ml_lifecycle.evaluation.look_ahead_check import (
     Fault,
     InputStages,
@@ -26,6 +29,7 @@ from ml_lifecycle.evaluation.look_ahead_check import (
     check_windows,
 )
 from ml_lifecycle.evaluation.look_ahead_training import DataStages, Universe, check_data, check_training
+from ml_lifecycle.evaluation.methods.drift import DriftMethod
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.manifest import LEVELS
 from ml_lifecycle.export.reference import write_reference_bundle
@@ -259,3 +263,30 @@ def test_a_forecaster_that_looks_ahead_or_reads_more_than_it_says_is_caught() ->
     assert {fault.stage for fault in ahead} == {"mine"}
     assert any(fault.what == "bars after the cutoff cut: a value moved" for fault in ahead)
     assert "bars before the last 300 change the answer" in {fault.what for fault in forgetful}
+
+
+def test_walking_forward_and_adaptive_calibration_see_no_future() -> None:
+    assert told(check_backtest(universe(), {"drift": DriftMethod()})) == []
+    assert told(check_adaptive()) == []
+
+
+def test_a_refit_on_bars_after_the_cutoff_is_caught() -> None:
+    def learning_from_everything(methods: Mapping[str, Method], bars: Universe, plan: Plan) -> Iterator[Block]:
+        learnt = {name: method.fitted(bars) for name, method in methods.items() if isinstance(method, Trainable)}
+        return backtest({**methods, **learnt}, bars, plan)
+
+    faults = told(check_backtest(universe(), walk=learning_from_everything))
+
+    assert all(fault.startswith("backtest, what is learnt, all tickers at ") for fault in faults)
+    assert [fault.rpartition("cutoff ")[2] for fault in faults] == [
+        "changed: a forecast moved", "shifted: a forecast moved", "cut: a forecast moved"
+    ]  # fmt: skip
+
+
+def test_adaptive_calibration_by_outcomes_not_yet_known_is_caught() -> None:
+    """It takes the next cutoff for late enough, whatever the horizon."""
+
+    def hasty(past: Past, levels: tuple[float, ...], horizons: Sequence[int]) -> Adapted:
+        return adaptive_along(replace(past, bars=100 * past.bars), levels, horizons)
+
+    assert {fault.column for fault in check_adaptive(hasty)} == {"quantiles", "alphas"}
