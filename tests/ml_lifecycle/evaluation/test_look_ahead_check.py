@@ -13,6 +13,7 @@ import pytest
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.lstm_preprocessor import InputSpec, IntArray, PreparedSeries, Windows, prepare_series
+from data_pipeline.processing.own_columns import OwnColumns, allow
 from data_pipeline.processing.scaler import Scaler, fit_scaler
 from data_pipeline.processing.volatility import log_returns
 from ml_lifecycle.evaluation.adaptive import Adapted, Past, adaptive_along
@@ -290,3 +291,13 @@ def test_adaptive_calibration_by_outcomes_not_yet_known_is_caught() -> None:
         return adaptive_along(replace(past, bars=100 * past.bars), levels, horizons)
 
     assert {fault.column for fault in check_adaptive(hasty)} == {"quantiles", "alphas"}
+
+
+def test_the_example_of_the_guide_is_a_clean_module(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "look-ahead.md").read_text()
+    (tmp_path / "my_columns.py").write_text(page.split("```python\n")[1].split("```")[0])
+
+    own = OwnColumns.of(str(tmp_path / "my_columns.py"))
+    allow(None)
+
+    assert told(check_columns([own.column("day_range")], universe())) == []
