@@ -41,6 +41,12 @@ def backtest(
     refit_window: Annotated[
         str, typer.Option(help="expanding: learn from all that came before; sliding: from as much as the first time.")
     ] = "expanding",
+    adaptive: Annotated[
+        bool,
+        typer.Option(
+            "--adaptive", help="Each method once more, its intervals following its own errors from --from on."
+        ),
+    ] = False,
     in_sample: Annotated[
         bool, typer.Option("--in-sample", help="Allow cutoffs that a bundle has seen: its figures then say nothing.")
     ] = False,
@@ -74,7 +80,9 @@ def backtest(
     chosen = choose_methods(methods or [], own or [], start=plan.start, refit=refit is not None, in_sample=in_sample)
     known = _read_bars(bars, tickers, chosen.members)
     with counted("Backtesting") as progress:
-        result = run_backtest(chosen.methods, known, plan, out=out, reference=reference, progress=progress)
+        result = run_backtest(
+            chosen.methods, known, plan, out=out, reference=reference, adaptive=adaptive, progress=progress
+        )
     if as_json:
         print_json(result.to_dict())
     else:

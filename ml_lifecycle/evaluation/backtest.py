@@ -1,6 +1,6 @@
 """Walk forward: many methods at the same past cutoffs, each seeing the bars up to there and no later one."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -13,10 +13,12 @@ from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
 from data_pipeline.processing.volatility import log_returns, volatility_scale
+from ml_lifecycle.evaluation.adaptive import Past, adaptive_along
 from ml_lifecycle.evaluation.evaluate import NothingToEvaluateError, cutoff_days
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, Trainable, forecast_at
 
 TICKERS_AT_ONCE = 16
+ADAPTIVE = "+adaptive"  # behind the name of a method whose intervals adapt
 VOLATILITY_DECAYS, VOLATILITY_LENGTH = (0.94, 0.99), 250  # by which calm and stormy cutoffs are told apart
 
 Method = Forecaster | Trainable
@@ -108,6 +110,7 @@ def backtest(
     plan: Plan,
     *,
     learn_from: Mapping[str, BarArrays] | None = None,
+    adaptive: Collection[str] = (),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[Block]:
     """Forecast at each cutoff that a ticker traded on, some tickers at a time.
@@ -117,6 +120,8 @@ def backtest(
     Parameters
     ----------
     learn_from : bars that methods of all tickers learn from, those to be forecast where left out.
+    adaptive : methods that appear once more, under ``name + ADAPTIVE``, with intervals that follow their own errors at
+        the ticker (``adaptive_along``, a step for each outcome that has become known; a hole in the bars starts anew).
     progress : called with tickers done, tickers in all, and what is being done.
 
     Raises
@@ -124,7 +129,7 @@ def backtest(
     NothingToEvaluateError : no ticker has the bars that every method needs before a cutoff.
     ConfigurationError : two methods have different levels.
     """
-    common_levels(methods)
+    levels = common_levels(methods)
     spans = _spans(plan, bars_by_ticker)
     shared = {name: method for name, method in methods.items() if isinstance(method, Trainable)}
     learnt: dict[str, list[Forecaster]] = {}
@@ -142,6 +147,9 @@ def backtest(
         answers = {
             name: _answers(method, learnt.get(name), group, spans, plan.horizons) for name, method in methods.items()
         }
+        for name in adaptive:
+            each = zip(group, answers[name], strict=True)
+            answers[name + ADAPTIVE] = [_adapted(entry, answer, levels, plan.horizons) for entry, answer in each]
         done += len(group)
         if progress:
             progress(done, len(asked), group[-1].ticker)
@@ -227,6 +235,11 @@ def _answers(
                 forecaster = learnt[number] if learnt else method.fitted(span.learnt({entry.ticker: entry.bars}))
                 answers[place] += forecast_at(forecaster, [Cutoffs(entry.bars, ends)], horizons)
     return [np.concatenate(parts) for parts in answers]
+
+
+def _adapted(entry: _Entry, quantiles: FloatArray, levels: tuple[float, ...], horizons: Sequence[int]) -> FloatArray:
+    days = entry.bars.trading_day[entry.ends].astype("datetime64[D]")
+    return adaptive_along(Past(days, entry.ends, quantiles, _outcomes(entry, horizons)), levels, horizons).quantiles
 
 
 def _outcomes(entry: _Entry, horizons: Sequence[int]) -> FloatArray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
-from ml_lifecycle.evaluation.backtest import Method, Plan, backtest, common_levels
+from ml_lifecycle.evaluation.backtest import ADAPTIVE, Method, Plan, backtest, common_levels
 from ml_lifecycle.evaluation.backtest_file import BacktestFile
 from ml_lifecycle.evaluation.backtest_losses import Outcomes
 from ml_lifecycle.evaluation.backtest_scores import BacktestScores, score_backtest
@@ -68,6 +68,7 @@ def run_backtest(
     out: Path | None = None,
     reference: str = "naive",
     learn_from: Mapping[str, BarArrays] | None = None,
+    adaptive: bool = False,
     progress: Progress | None = None,
 ) -> BacktestResult:
     """Run ``methods`` beside ``reference``, which joins them unasked, and score all.
@@ -75,6 +76,7 @@ def run_backtest(
     Parameters
     ----------
     out : where forecasts are written: that file for one method, one file for each of several (``file_of``); None: not.
+    adaptive : show and write each of ``methods`` once more, with adaptive intervals.
 
     Raises
     ------
@@ -83,12 +85,14 @@ def run_backtest(
     """
     levels = common_levels(methods)
     every = {**methods, reference: methods.get(reference) or named_method(reference, levels)}
-    files = {name: file_of(out, name, alone=len(methods) == 1) for name in methods} if out else {}
+    adapted = tuple(methods) if adaptive else ()
+    shown = [*methods, *(name + ADAPTIVE for name in adapted)]
+    files = {name: file_of(out, name, alone=len(shown) == 1) for name in shown} if out else {}
     parts: list[Outcomes] = []
     with_outcome = 0
     with ExitStack() as stack:
         writers = {name: stack.enter_context(BacktestFile(path, levels)) for name, path in files.items()}
-        blocks = backtest(every, bars_by_ticker, plan, learn_from=learn_from, progress=progress)
+        blocks = backtest(every, bars_by_ticker, plan, learn_from=learn_from, adaptive=adapted, progress=progress)
         for block in blocks:
             for name, writer in writers.items():
                 writer.write(block, block.quantiles[name])
