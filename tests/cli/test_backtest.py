@@ -4,6 +4,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -100,3 +101,21 @@ def test_what_cannot_be_is_told_in_one_line(
     assert (done.code, done.err.count("\n")) == (code, 1)
     assert said in done.err
     assert not list(tmp_path.glob("*.parquet"))
+
+
+def test_the_guides_own_method_runs_as_it_stands(closecast: Closecast, prices: Path, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "backtests.md").read_text(encoding="utf-8")
+    code = guide.split("```python\n")[1].split("```")[0]
+    (tmp_path / "guide_method.py").write_text(code)
+    asked = ("--bars", str(prices), "--from", "2016-03-01", "--every", "20", "--out", str(tmp_path / "q.parquet"))
+
+    done = closecast("backtest", "--method", "guide_method:LastYear", *asked, "--json")
+
+    assert done.code == 0, done.err
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    first = pl.read_parquet(tmp_path / "q.parquet").filter(pl.col("ticker") == "AAA", pl.col("horizon") == 1)[:9]
+    bars = make_bars(420, seed=1)
+    end = trading_days("XNYS", date(2015, 1, 2), date(2017, 1, 2)).tolist().index(first["as_of"][0])
+    returns = np.diff(np.log(bars.adj_close[end - 251 : end + 1]))
+    expected = bars.adj_close[end] * np.exp(np.quantile(returns, first["quantile"].to_numpy()))
+    np.testing.assert_allclose(first["price"].to_numpy(), expected, rtol=1e-9)
