@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
 from app.features.market_data import crud
+from app.features.market_data.service import publish_windows
 from app.features.registry.champion import Champion
+from app.features.registry.crud import add_promotion
+from app.features.registry.service import register_bundle
 from app.features.stock_prediction.answers import stored_answer_of
 from app.features.stock_prediction.predictor import forecast_values
 from app.models.forecast import Forecast
+from app.models.promotion import Promotion
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.market_update import SMALLEST_UNIVERSE
 from data_pipeline.processing.lstm_preprocessor import latest_window
@@ -25,6 +33,7 @@ from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
 from ml_lifecycle.export.manifest import MarketUniverse
 from ml_lifecycle.export.writing import write_bundle
+from tests.app.accounts import Account
 from tests.app.windows import make_window
 from tests.data_pipeline.made_bars import HOUR, NOW, MemorySource, first_days, make_bars, make_fetched
 from tests.ml_lifecycle.export.handmade import SPEC, make_contents, make_manifest
@@ -165,3 +174,25 @@ def test_a_ticker_that_is_ahead_of_its_universe_reads_what_is_known(reading: Cha
     day_before = forecast(reading, build_serving_window(store, "ONDEMAND", as_of=DAYS[38], final_after=HOUR))
 
     assert (ahead["market_inputs"], day_before["market_inputs"]) == ("fallback", "used")
+
+
+async def test_the_answer_and_the_stored_forecast_say_what_was_read(
+    app: FastAPI, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Over HTTP, through the database, from a network that is champion."""
+    contents = make_contents()
+    folder = write_bundle(settings.bundles, contents, make_manifest(contents, READING, UNIVERSE))
+    bundle_id = await register_bundle(db, folder)
+    await add_promotion(db, Promotion(bundle_id=bundle_id, kind="forced", decided_by="ada", reason="for the test"))
+    known, unknown = window_with("XNYS"), window_with("XNYS", unknown=1)
+    await publish_windows(db, [replace(known, ticker="KNOWN"), replace(unknown, ticker="UNKNOWN")])
+    await db.commit()
+    await app.state.champions.reload()
+
+    told = {}
+    for ticker in ("KNOWN", "UNKNOWN"):
+        answer = (await client.get(f"/predict/{ticker}", headers=registered_user.headers)).json()
+        stored = (await client.get(f"/forecasts/{answer['forecast_id']}", headers=registered_user.headers)).json()
+        told[ticker] = (answer["bundle"]["id"], answer["market_inputs"], stored["market_inputs"])
+
+    assert told == {"KNOWN": (bundle_id, "used", "used"), "UNKNOWN": (bundle_id, "fallback", "fallback")}
