@@ -7,7 +7,7 @@ PACKAGES := data_pipeline ml_lifecycle app cli
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve test check format lock clean
+.PHONY: help set-up demo serve test check format lock gate-study clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --extra serve -c requirements-worker.txt -o requirements.txt pyproject.toml
 	$(COMPILE) --extra keras -c requirements-train.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
+
+gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about ten minutes
+	@$(BIN)/python -m benchmarks.gate.run
 
 clean: ## Remove what tools left; .venv and .closecast stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov

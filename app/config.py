@@ -109,6 +109,7 @@ class Settings(BaseSettings):
     kept_window_days: PositiveInt = 30  # windows of past days that were built longer ago are deleted
 
     # The served model
+    gate_days: NonNegativeInt = 250  # newest trading days that training leaves to the gate
     model_max_age_days: PositiveInt = 90  # an older champion is flagged
     model_hard_age_days: PositiveInt = 365  # past it the reference serves
 

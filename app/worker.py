@@ -12,6 +12,7 @@ from app.core.database import DatabaseUnavailableError
 from app.core.jobs import DATA_QUEUE, open_queue
 from app.core.monitoring.logging import configure_logging
 from app.features.market_data import tasks as market_data_tasks
+from app.features.registry import tasks as registry_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
 from data_pipeline.processing.own_columns import allow
 
@@ -40,6 +41,7 @@ async def _run(settings: Settings) -> None:
     async with open_queue(settings) as (app, tools):
         market_data_tasks.add_tasks(app)
         stock_prediction_tasks.add_tasks(app)
+        registry_tasks.add_tasks(app)
         add_upkeep(app)
         await restart_stalled_jobs(app)
         await app.run_worker_async(

@@ -30,7 +30,7 @@ def exit_code(error: Exception) -> ExitCode | None:
 
     from app.core.database import DatabaseUnavailableError
     from app.core.security import StartRefusedError
-    from app.features.registry.errors import GateEvidenceMissingError, PromotionReasonMissingError
+    from app.features.registry.errors import GateNotPassedError, PromotionReasonMissingError
     from app.supervisor.errors import ServiceError
     from data_pipeline.errors import ClosecastError, ConfigurationError
     from data_pipeline.sources.base import PriceSourceError
@@ -42,7 +42,7 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
         ((MalformedTickerError, PromotionReasonMissingError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
-        ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateEvidenceMissingError), ExitCode.MODEL),
+        ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateNotPassedError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),

@@ -16,6 +16,7 @@ from cli.commands import (
     migrate,
     models,
     promote,
+    rollback,
     serve,
     train,
     users,
@@ -38,6 +39,7 @@ app.command()(evaluate.evaluate)
 app.command()(backtest.backtest)
 app.command("lookahead-check")(lookahead_check.lookahead_check)
 app.command()(promote.promote)
+app.command()(rollback.rollback)
 app.add_typer(models.app)
 app.add_typer(users.app)
 app.command()(serve.serve)

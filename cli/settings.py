@@ -64,3 +64,10 @@ def warn_of_unknown_settings(settings: Settings) -> None:
     if unknown := unknown_variables({*os.environ, *dotenv_values(".env")}):
         configure_logging(settings.log_level)
         structlog.get_logger(__name__).warning("no such settings, ignored", names=unknown)
+
+
+def whoami() -> str:
+    """Who decides, as the ledger keeps it."""
+    import getpass
+
+    return f"{getpass.getuser()} (command line)"

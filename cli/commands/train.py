@@ -48,6 +48,8 @@ def train(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the bar
     settings = with_running_database(read_settings())
     chosen = load_config(config, own=OwnColumns.of(columns) if columns else None)
+    if "gate_days" not in chosen.model_fields_set:
+        chosen = chosen.model_copy(update={"gate_days": settings.gate_days})
     store = FeatureStore(settings.bars_uri, settings.store_options)
     names = [ticker for ticker in (tickers or "").split(",") if ticker]
     folder = checkpoint or settings.home / "checkpoints" / chosen.name
@@ -60,7 +62,7 @@ def train(
     else:
         out.print(f"bundle {bundle.name}", soft_wrap=True)
         out.print(f"Compare it: closecast evaluate {bundle.name[:12]}")
-        out.print(f'Serve it:   closecast promote {bundle.name[:12]} --force --reason "…"')
+        out.print(f"Serve it:   closecast promote {bundle.name[:12]}")
         if columns:
             out.print(f"It is loaded only where CLOSECAST_COLUMNS names {columns}, unchanged.", soft_wrap=True)
 

@@ -69,7 +69,7 @@ class Demonstration:
             return
         bundle = self._trained_bundle()
         if newest is None or newest.kind == "reference" or newest.bundle_id != bundle:
-            bundles.promote(settings, settings.bundles / bundle, force=True, reason="demo", by=DECIDED_BY)
+            bundles.force(settings, settings.bundles / bundle, reason="demo", by=DECIDED_BY)
 
     def _collect_sample(self) -> None:
         """Store the sample's tickers that are not stored yet; bars of another collection are published, not touched."""

@@ -3,8 +3,9 @@
 Pure functions on arrays; ``gate_evidence`` makes the arrays, docs/promotion.md tells the rule to people.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from ml_lifecycle.evaluation import metrics
-from ml_lifecycle.evaluation.evaluate import INTERVALS
 from ml_lifecycle.evaluation.gate_significance import diebold_mariano
 from ml_lifecycle.evaluation.significance import daily_means
 
+INTERVALS = (0.5, 0.8, 0.9, 0.95)
 GATE_HORIZONS = (1, 5, 21)  # a day, a week, a month: steps between them repeat these, and cost power
 MINIMUM_DAYS = 120
 YEARLY_ALPHA = 0.05  # what all challenges of one champion may spend within any 365 days
@@ -34,6 +35,9 @@ class Reason(StrEnum):
     MEDIAN_WORSE = "median_worse"
     COVERAGE_OFF = "coverage_off"
     LOOK_AHEAD = "look_ahead"
+    BUNDLE_REFUSED = "bundle_refused"  # its golden window is not answered as it was, or a digest differs
+    CHAMPION_CHANGED = "champion_changed"  # while the challenge was being judged: ask again
+    NOT_JUDGED = "not_judged"  # no bars, or the store is away
 
 
 @dataclass(frozen=True)
@@ -132,23 +136,43 @@ class GateVerdict:
 
     Attributes
     ----------
-    reasons : why not; empty where it passed.
     test : None where nothing was tested, so that nothing of alpha is spent.
+    refusal : why the challenger was not even judged, ``detail`` in words.
     """
 
-    passed: bool
-    reasons: tuple[Reason, ...]
-    n_days: int
-    n_tickers: int
-    first_day: date | None
-    last_day: date | None
-    look_ahead_faults: tuple[str, ...]
-    test: GateTest | None
+    n_days: int = 0
+    n_tickers: int = 0
+    first_day: date | None = None
+    last_day: date | None = None
+    look_ahead_faults: tuple[str, ...] = ()
+    test: GateTest | None = None
+    refusal: Reason | None = None
+    detail: str | None = None
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why not; empty where it passed."""
+        if self.refusal is not None:
+            return (self.refusal,)
+        tested = (Reason.TOO_FEW_DAYS,) if self.test is None else tuple(self.test.reasons())
+        return (*tested, Reason.LOOK_AHEAD) if self.look_ahead_faults else tested
+
+    @property
+    def passed(self) -> bool:
+        """Whether the challenger becomes champion."""
+        return not self.reasons
+
+    def as_test(self, number: int) -> "GateVerdict":
+        """The same figures, held against what the ``number``-th challenge within a year may spend."""
+        if self.test is None:
+            return self
+        return replace(self, test=replace(self.test, number=number, alpha=alpha_of(number)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        first, last = (day.isoformat() if day is not None else None for day in (self.first_day, self.last_day))
-        return {**asdict(self), "reasons": [str(each) for each in self.reasons], "first_day": first, "last_day": last}
+        decided = {"passed": self.passed, "reasons": self.reasons, **asdict(self)}
+        plain: dict[str, Any] = json.loads(json.dumps(decided, default=date.isoformat))
+        return plain
 
 
 def alpha_of(test_number: int) -> float:
@@ -160,7 +184,7 @@ def alpha_of(test_number: int) -> float:
     return YEARLY_ALPHA / (test_number * (test_number + 1))
 
 
-def judge(evidence: Evidence, *, test_number: int, look_ahead_faults: Sequence[str] = ()) -> GateVerdict:
+def judge(evidence: Evidence, *, test_number: int = 1, look_ahead_faults: Sequence[str] = ()) -> GateVerdict:
     """Hold a challenger against the champion.
 
     Parameters
@@ -170,18 +194,13 @@ def judge(evidence: Evidence, *, test_number: int, look_ahead_faults: Sequence[s
     look_ahead_faults : what the look-ahead check found about the challenger.
     """
     days: list[date] = np.unique(evidence.cutoff.astype("datetime64[D]")).tolist()
-    test = _test(evidence, test_number) if len(days) >= MINIMUM_DAYS else None
-    reasons = [Reason.TOO_FEW_DAYS] if test is None else list(test.reasons())
-    reasons += [Reason.LOOK_AHEAD] if look_ahead_faults else []
     return GateVerdict(
-        passed=not reasons,
-        reasons=tuple(reasons),
         n_days=len(days),
         n_tickers=len(np.unique(evidence.ticker)),
         first_day=min(days, default=None),
         last_day=max(days, default=None),
         look_ahead_faults=tuple(look_ahead_faults),
-        test=test,
+        test=_test(evidence, test_number) if len(days) >= MINIMUM_DAYS else None,
     )
 
 

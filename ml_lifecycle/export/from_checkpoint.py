@@ -45,6 +45,8 @@ def draft_manifest(checkpoint: Checkpoint) -> Manifest:
         input_spec=spec,
         input_kind=spec.input_kind,
         market_universe=_market_universe(content.market_universe),
+        tickers=content.tickers,
+        train_start=content.train_start,
         train_end=content.train_end,
         calibration_end=content.calibration_end,
         member_weights={NETWORK_ONNX: 1.0},

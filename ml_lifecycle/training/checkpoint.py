@@ -125,6 +125,7 @@ class CheckpointContent(_Record):
     tickers: tuple[str, ...]
     skipped_tickers: tuple[str, ...]
     market_universe: dict[str, tuple[str, ...]]
+    train_start: date
     train_end: date
     validation_end: date
     calibration_end: date

@@ -32,12 +32,22 @@ class Parts:
 
 
 def part_dates(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays]) -> Parts:
-    """The dates of the configuration, or its shares of the trading days that the tickers have between them."""
+    """The dates of the configuration, or its shares of the trading days that the tickers have between them.
+
+    Where the shares would leave fewer than ``gate_days`` after the calibration part, all three parts shrink alike.
+
+    Raises
+    ------
+    TooFewPairsError : there are no more days than the gate wants.
+    """
     if config.train_end and config.validation_end and config.calibration_end:
         return Parts(config.train_end, config.validation_end, config.calibration_end)
     days = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in bars_by_ticker.values()]))
     shares = np.cumsum([config.train_share, config.validation_share, config.calibration_share])
-    last_days: list[date] = days[np.maximum((shares * len(days)).astype(np.int64) - 1, 0)].tolist()
+    if len(days) <= config.gate_days:
+        raise TooFewPairsError(f"{len(days)} trading days are stored, and the newest {config.gate_days} are the gate's")
+    kept = min(len(days), (len(days) - config.gate_days) / shares[-1])
+    last_days: list[date] = days[np.maximum((shares * kept).astype(np.int64) - 1, 0)].tolist()
     return Parts(*last_days)
 
 

@@ -99,6 +99,7 @@ def train(
         tickers=data.tickers,
         skipped_tickers=data.skipped,
         market_universe=market_universe,
+        train_start=min(bars_by_ticker[ticker][:1].cutoff for ticker in data.tickers),
         **asdict(parts),
         pairs={name: len(pairs) for name, pairs in data.pairs.items()},
         seed=config.seed,

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
@@ -17,7 +18,9 @@ from pydantic import SecretStr
 from app.config import Settings
 from app.core.openapi import RECORDED_ANSWERS
 from app.features.market_data.service import publish_windows
-from app.features.registry.service import ensure_reference_champion
+from app.features.registry import promotion
+from app.features.registry.judging import verdict_on
+from app.features.registry.service import ensure_reference_champion, register_bundle
 from app.features.users.service import create_user
 from app.main import create_app
 from data_pipeline.publishing import build_serving_windows
@@ -25,9 +28,10 @@ from data_pipeline.run_pipeline import collect
 from data_pipeline.sources.sample_source import SampleSource
 from data_pipeline.storage.feature_store import FeatureStore
 from tests.app.accounts import sign_in
+from tests.app.bundles import write_bundle_with
 from tests.database import migrated_template, temporary_database
 
-EMAIL, PASSWORD = "jane@example.org", "seven green herons wade"
+EMAIL, ADMIN, PASSWORD = "jane@example.org", "root@example.org", "seven green herons wade"
 TICKERS = ["AAPL", "IBM"]
 
 
@@ -38,7 +42,7 @@ async def record(settings: Settings) -> dict[str, Any]:
         await prepare(app, settings)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            return await ask_everything(client)
+            return await ask_everything(client) | await change_champions(app, client, settings)
 
 
 async def prepare(app: FastAPI, settings: Settings) -> None:
@@ -54,6 +58,7 @@ async def prepare(app: FastAPI, settings: Settings) -> None:
         await publish_windows(db, windows, reports)
         await ensure_reference_champion(db, settings)
         await create_user(db, app.state.passwords, email=EMAIL, password=PASSWORD)
+        await create_user(db, app.state.passwords, email=ADMIN, password=PASSWORD, admin=True)
     await app.state.champions.reload()
 
 
@@ -87,6 +92,32 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "read_bars": await ask("/bars/AAPL?limit=2"),
         "list_data_versions": await ask("/data/versions"),
         "list_quality": await ask("/data/quality?limit=1"),
+    }
+
+
+async def change_champions(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
+    """A challenger that forecasts as the champion does is asked for, judged, refused, forced and rolled back."""
+    headers = (await sign_in(client, email=ADMIN, password=PASSWORD)).headers
+    folder = write_bundle_with(settings.bundles, history_used=1_000)
+    async with app.state.session_factory() as db:
+        challenger = await register_bundle(db, folder)
+        champion = await promotion.champion_of(db, challenger)
+    asked = await client.post(f"/models/{challenger}/promote", headers=headers)
+    assert asked.status_code == 202, asked.text
+    contest = promotion.Contest(UUID(asked.json()["id"]), challenger, champion, "root")
+    verdict = await asyncio.to_thread(verdict_on, settings, folder, settings.bundles / champion)
+    async with app.state.session_factory() as db:
+        await promotion.decide(db, contest, verdict)
+        await promotion.force(db, challenger, reason="an example", by="root")
+    decided = await client.get("/challenges", headers=headers)
+    single = await client.get(f"/challenges/{asked.json()['id']}", headers=headers)
+    rolled_back = await client.post("/models/rollback", headers=headers, json={"reason": "an example"})
+    assert rolled_back.status_code == 200, rolled_back.text
+    return {
+        "promote": asked.json(),
+        "list_challenges": decided.json(),
+        "read_challenge": single.json(),
+        "roll_back": rolled_back.json(),
     }
 
 

@@ -97,9 +97,16 @@ def test_a_network_goes_from_bars_to_champion(
     shown = closecast("evaluate", bundle[:12], "--after", "2002-01-01", "--every", "20", "--in-sample")
     assert "in_sample: true" in shown.out
 
-    refused = closecast("promote", bundle[:12])
-    assert refused.code == 5
-    assert "no figures beside the champion's" in refused.err
+    refused = closecast("promote", bundle[:12], "--json")
+    assert refused.code == 5, refused.err
+    assert re.fullmatch(rf"closecast: bundle {bundle[:12]} stays a challenger: [a-z_, ]+\n", refused.err)
+    verdict = json.loads(refused.out)
+    assert (verdict["passed"], verdict["n_tickers"], verdict["test"]["number"]) == (False, 2, 1)
+    assert verdict["n_days"] >= 229  # the 250 that `train` left to the gate, less those whose month is not over
+    assert verdict["look_ahead_faults"] == []
+    again = closecast("promote", bundle[:12])
+    assert again.code == 5
+    assert "where test 2 of this champion may spend 0.0083" in again.out
     unexplained = closecast("promote", bundle[:12], "--force")
     assert (unexplained.code, unexplained.err) == (2, "closecast: a forced promotion needs a reason\n")
     promoted = closecast("promote", bundle[:12], "--force", "--reason", "a test", "--json")
@@ -110,6 +117,31 @@ def test_a_network_goes_from_bars_to_champion(
     assert listed[bundle] == "forced"
     assert sorted(str(promotion) for promotion in listed.values()) == ["None", "forced"]
     assert "forced" in closecast("models", "list").out
+
+    (reference,) = {folder.name for folder in (home / "bundles").iterdir()} - {bundle}
+    shown = json.loads(closecast("models", "show", bundle[:12], "--json").out)
+    assert (shown["bundle"], shown["n_tickers"], shown["config"]["gate_days"]) == (bundle, 2, 250)
+    assert shown["train_start"] < shown["train_end"] < shown["calibration_end"]
+    assert "pinball" in closecast("models", "show", bundle[:12]).out
+    found = json.loads(closecast("models", "diff", reference, bundle, "--json").out)["differences"]
+    differing = {each["field"]: (each["left"], each["right"]) for each in found}
+    assert differing["kind"] == ("reference", "network")
+    assert differing["config.hidden_size"] == (None, 4)
+    assert "scores.1.pinball" in differing
+    assert closecast("models", "diff", bundle, bundle).out == "no difference\n"
+
+    back = closecast("rollback", "--reason", "a test", "--json")
+    assert back.code == 0, back.err
+    assert (json.loads(back.out)["bundle"], json.loads(back.out)["former"]) == (reference, bundle)
+    assert closecast("rollback").code == 3
+    assert closecast("models", "shadow", bundle[:12]).out == f"shadow {bundle}\n"
+    listed = {row["bundle"]: row["shadow"] for row in json.loads(closecast("models", "list", "--json").out)}
+    assert listed == {bundle: True, reference: False}
+    assert closecast("models", "shadow", bundle[:12], "--stop").code == 0
+    history = json.loads(closecast("models", "history", "--json").out)
+    assert [reign["kind"] for reign in history] == ["rollback", "forced", "reference"]
+    assert [history[0]["until"], history[1]["until"]] == [None, history[0]["from"]]
+    assert closecast("models", "history").out.count("a test") == 2
 
 
 def test_the_reference_is_evaluated_on_the_newest_year(closecast: Closecast, home: Path, database: str) -> None:

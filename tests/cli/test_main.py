@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from app.features.registry.errors import GateEvidenceMissingError
+from app.features.registry.errors import GateNotPassedError
 from app.supervisor import listening
 from cli import main
 from cli.exit_codes import exit_code
@@ -103,7 +103,7 @@ def test_settings_that_exist_are_not_warned_of(closecast: Closecast) -> None:
     [
         (BundleRefusedError("x"), 5),
         (ExportError("the ONNX twin differs"), 5),
-        (GateEvidenceMissingError("3f9a1c2b4d5e"), 5),
+        (GateNotPassedError("3f9a1c2b4d5e", ["median_worse"]), 5),
         (CheckpointUnreadableError("runs/1 holds no network.keras"), 5),
         (InSampleError(date(2020, 6, 30)), 3),
     ],

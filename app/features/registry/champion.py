@@ -36,6 +36,9 @@ class Champion:
     forecaster: BundleForecaster
     promotion: str
     promoted_at: datetime
+    decided_by: str | None = None
+    reason: str | None = None
+    gate: Mapping[str, Any] | None = None
 
     @property
     def bundle_id(self) -> str:
@@ -122,7 +125,7 @@ class ChampionHolder:
         return None
 
     def _again(self, champion: Champion, promotion: Promotion) -> Champion:
-        return Champion(champion.bundle, champion.forecaster, promotion.kind, promotion.decided_at)
+        return _decided(champion.bundle, champion.forecaster, promotion.kind, promotion)
 
     async def _load(self, decision: Promotion, *, promotion: str) -> Champion | None:
         folder: Path = self._settings.bundles / decision.bundle_id
@@ -131,7 +134,11 @@ class ChampionHolder:
         except BundleRefusedError as error:
             logger.warning("bundle %s stays out: %s", decision.bundle_id, error.reason)
             return None
-        return Champion(bundle, BundleForecaster(bundle), promotion, decision.decided_at)
+        return _decided(bundle, BundleForecaster(bundle), promotion, decision)
 
     def _is_too_old(self, champion: Champion, now: datetime) -> bool:
         return not champion.is_reference and champion.age(now) > timedelta(days=self._settings.model_hard_age_days)
+
+
+def _decided(bundle: Bundle, forecaster: BundleForecaster, kind: str, line: Promotion) -> Champion:
+    return Champion(bundle, forecaster, kind, line.decided_at, line.decided_by, line.reason, line.figures)

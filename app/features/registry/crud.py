@@ -1,13 +1,16 @@
 """Rows of bundles and of the promotion ledger; the caller commits."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from app.core.notifications import CHAMPION_CHANNEL
+from app.models.challenge import Challenge, ShadowDecision
 from app.models.promotion import BundleRow, Promotion
 from ml_lifecycle.export.manifest import Manifest
 
@@ -44,6 +47,11 @@ async def newest_promotions(db: AsyncSession, *, limit: int, before: int | None 
     return (await db.scalars(lines)).all()
 
 
+async def all_promotions(db: AsyncSession) -> Sequence[Promotion]:
+    """The whole ledger, oldest line first."""
+    return (await db.scalars(select(Promotion).order_by(Promotion.id))).all()
+
+
 async def first_promotion(db: AsyncSession) -> Promotion | None:
     """The line that made the reference champion of an empty installation."""
     return await db.scalar(select(Promotion).where(Promotion.kind == "reference").order_by(Promotion.id).limit(1))
@@ -63,3 +71,61 @@ async def add_promotion(db: AsyncSession, promotion: Promotion) -> Promotion:
         {"channel": CHAMPION_CHANNEL, "bundle_id": promotion.bundle_id},
     )
     return promotion
+
+
+async def count_tests(db: AsyncSession, champion_id: str, *, since: datetime) -> int:
+    """How many challenges of a champion were tested since an instant, passed or not."""
+    tested = select(func.count()).where(
+        Challenge.champion_id == champion_id, Challenge.decided_at > since, Challenge.test_number.is_not(None)
+    )
+    return await db.scalar(tested) or 0
+
+
+async def add_challenge(db: AsyncSession, challenge: Challenge) -> Challenge:
+    """Append one decided challenge; the instant is the database's."""
+    db.add(challenge)
+    await db.flush()
+    return challenge
+
+
+async def find_challenge(db: AsyncSession, challenge_id: UUID) -> Challenge | None:
+    """One decided challenge."""
+    return await db.get(Challenge, challenge_id)
+
+
+async def list_challenges(db: AsyncSession, *, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[Challenge]:
+    """Decided challenges, newest first."""
+    lines = select(Challenge).order_by(Challenge.decided_at.desc(), Challenge.id.desc()).limit(limit)
+    if before is not None:
+        lines = lines.where(tuple_(Challenge.decided_at, Challenge.id) < before)
+    return (await db.scalars(lines)).all()
+
+
+async def find_challenge_job(
+    db: AsyncSession, task: str, *, challenge_id: UUID | None = None, bundle_id: str | None = None
+) -> tuple[UUID, str, str] | None:
+    """Challenge, bundle and status of a job that was not done yet, or that broke off; named by either of the former."""
+    found = await db.execute(
+        text(
+            "SELECT (args->>'challenge_id')::uuid, args->>'bundle_id', status::text FROM procrastinate_jobs "
+            "WHERE task_name = :task AND (args->>'challenge_id' = :challenge_id OR "
+            "(args->>'bundle_id' = :bundle_id AND status IN ('todo', 'doing'))) ORDER BY id DESC LIMIT 1"
+        ),
+        {"task": task, "challenge_id": str(challenge_id), "bundle_id": bundle_id},
+    )
+    row = found.one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def add_shadow_decision(db: AsyncSession, decision: ShadowDecision) -> ShadowDecision:
+    """Append one line about a shadow."""
+    db.add(decision)
+    await db.flush()
+    return decision
+
+
+async def shadows(db: AsyncSession) -> Sequence[ShadowDecision]:
+    """The newest line of each bundle that is a shadow now."""
+    newest = select(func.max(ShadowDecision.id)).group_by(ShadowDecision.bundle_id)
+    lines = select(ShadowDecision).where(ShadowDecision.id.in_(newest), ShadowDecision.shadowing)
+    return (await db.scalars(lines.order_by(ShadowDecision.id))).all()

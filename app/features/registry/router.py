@@ -1,18 +1,35 @@
 """Bundles and promotions over HTTP."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request, Response, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
-from app.core.paging import PageLimit
-from app.core.security import admit
-from app.features.registry import service
+from app.core.paging import Cursor, InvalidCursorError, PageLimit
+from app.core.security import AdminUser, admit
+from app.features.registry import challenges, promotion, service
 from app.features.registry.champion import ChampionHolder
-from app.features.registry.errors import BundleNotFoundError, NoChampionError
-from app.features.registry.schemas import BundleDetails, BundleRead, ModelInfo, PromotionRead
+from app.features.registry.errors import (
+    AlreadyChampionError,
+    BundleNotFoundError,
+    ChallengeNotFoundError,
+    NoChampionError,
+    NothingToRollBackError,
+)
+from app.features.registry.schemas import (
+    BundleDetails,
+    BundleRead,
+    ChallengeRead,
+    DecidedChallenge,
+    ModelInfo,
+    PromotionRead,
+    RollBackWish,
+)
+from app.models.promotion import Promotion
 from app.models.user import Scope
 from app.schemas.page import Page
 
@@ -21,6 +38,8 @@ router = APIRouter(
     dependencies=[Security(admit, scopes=[Scope.PREDICT])],
     responses=problem_responses(DatabaseUnavailableError),
 )
+
+BundleId = Annotated[str, Path(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
 
 
 @router.get("/model/info", responses=problem_responses(NoChampionError))
@@ -39,11 +58,44 @@ async def list_models(db: DbSession, limit: PageLimit = 50) -> list[BundleRead]:
 
 
 @router.get("/models/{bundle_id}", responses=problem_responses(BundleNotFoundError))
-async def read_model(
-    db: DbSession, bundle_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$", examples=["0" * 64])]
-) -> BundleDetails:
+async def read_model(db: DbSession, bundle_id: BundleId) -> BundleDetails:
     """One registered bundle with its figures."""
     return await service.read_bundle(db, bundle_id)
+
+
+@router.post(
+    "/models/{bundle_id}/promote",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=problem_responses(BundleNotFoundError, AlreadyChampionError, NoChampionError),
+)
+async def promote(db: DbSession, admin: AdminUser, response: Response, bundle_id: BundleId) -> ChallengeRead:
+    """Have the gate judge a bundle against the champion; it becomes champion if it passes.
+
+    The worker judges, on the stored bars; what came of it is at /challenges. Only the command line can force.
+    """
+    asked = await challenges.ask(db, bundle_id, by=f"user {admin.user_id}")
+    response.headers["Location"] = f"/challenges/{asked.id}"
+    return asked
+
+
+@router.post("/models/rollback", response_model=PromotionRead, responses=problem_responses(NothingToRollBackError))
+async def roll_back(db: DbSession, admin: AdminUser, wish: RollBackWish) -> Promotion:
+    """Make the champion before the present one champion again; every process swaps within seconds."""
+    return await promotion.roll_back(db, reason=wish.reason, by=f"user {admin.user_id}")
+
+
+@router.get("/challenges", responses=problem_responses(InvalidCursorError))
+async def list_challenges(db: DbSession, cursor: Cursor = None, limit: PageLimit = 50) -> Page[DecidedChallenge]:
+    """What the gate decided about each challenger, passed or not; newest first."""
+    return await challenges.list_decided(db, cursor=cursor, limit=limit)
+
+
+@router.get("/challenges/{challenge_id}", responses=problem_responses(ChallengeNotFoundError))
+async def read_challenge(
+    db: DbSession, challenge_id: Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])]
+) -> ChallengeRead:
+    """How a challenge stands, and all figures once it is decided."""
+    return await challenges.read(db, challenge_id)
 
 
 @router.get("/promotions")

@@ -1,9 +1,12 @@
 """What goes out about bundles and promotions."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.schemas.json_body import JsonBody
 
 IN_CURRENCY = "In listing currency, all tickers mixed: dear shares and small currencies weigh most."
 IN_LOG_RETURNS = "In log returns: every ticker weighs the same."
@@ -45,6 +48,42 @@ class BundleDetails(BundleRead):
     scores: list[dict[str, Any]] = Field(description="Per horizon, each figure beside the naive forecast's.")
 
 
+class SkillFigures(Part):
+    """How the bundle did at one horizon on days that it had not seen, beside the naive forecast on the same days."""
+
+    horizon: int
+    n: int | None = Field(description="Forecasts, over all tickers.")
+    n_days: int | None
+    pinball: float | None = Field(description=IN_LOG_RETURNS)
+    naive_pinball: float | None = Field(description=IN_LOG_RETURNS)
+    relative_mae: float | None = Field(description="Mean absolute error of the median over the naive's.")
+    pinball_skill: float | None = Field(description="Gain in pinball loss over the naive's quantiles, as a fraction.")
+    skill_interval: tuple[float, float] | None
+    label: str
+    coverage: dict[str, float] = Field(description="Share of outcomes inside each central interval, by its promise.")
+    naive_coverage: dict[str, float]
+
+
+class CalibrationRead(Part):
+    """How the intervals were made to hold what they promise."""
+
+    method: Literal["none", "split_conformal"]
+    calibrated_until: date | None
+    horizons: list[int]
+    levels: list[float]
+    offsets: list[list[float]] = Field(description="By horizon and level, in units of the volatility at the cutoff.")
+
+
+class DecisionRead(Part):
+    """The line of the ledger that made it champion."""
+
+    kind: str
+    decided_at: datetime
+    decided_by: str | None
+    reason: str | None = Field(description="Why it was forced or rolled back to.")
+    gate: dict[str, Any] | None = Field(description="The gate's figures, where it was promoted by them.")
+
+
 class ServedParams(Part):
     """The served network's size, under the names that other systems use."""
 
@@ -80,8 +119,14 @@ class ModelInfo(Part):
     history_needed: int
     horizons: list[int]
     quantile_levels: list[float]
+    train_start: date | None = Field(description="Day of the oldest bar that it was trained on.")
     train_end: date | None
     calibration_end: date | None
+    tickers: list[str] = Field(description="It was trained on these; it answers for others too.")
+    data_version: dict[str, Any] | None = Field(description="State of the stored bars that it was trained on.")
+    figures: list[SkillFigures] = Field(description="By horizon, over all tickers; empty: not measured.")
+    calibration: CalibrationRead
+    decision: DecisionRead
     current_params: ServedParams
     metrics: ServedMetrics
 
@@ -96,4 +141,38 @@ class PromotionRead(Part):
     decided_at: datetime
     decided_by: str
     reason: str | None
-    figures: dict[str, Any] | None
+    figures: dict[str, Any] | None = Field(description="The gate's, where it was promoted by them.")
+
+
+class DecidedChallenge(Part):
+    """What the gate decided about one challenger."""
+
+    id: UUID
+    bundle_id: str
+    champion_id: str
+    decided_at: datetime
+    decided_by: str
+    passed: bool
+    test_number: int | None = Field(description="Which test of this champion within a year; null: nothing was tested.")
+    p_value: float | None
+    verdict: dict[str, Any] = Field(description="All figures, and the reasons.")
+
+
+ChallengeStatus = Literal["waiting", "judging", "passed", "refused", "broken_off"]
+
+
+class ChallengeRead(Part):
+    """How a challenge stands; passed: the bundle is champion."""
+
+    id: UUID
+    bundle_id: str
+    status: ChallengeStatus
+    decision: DecidedChallenge | None
+
+
+class RollBackWish(JsonBody):
+    """Why the champion is taken back, if that is to be kept."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "wide intervals since Monday"}})
+
+    reason: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")] | None = None

@@ -1,7 +1,7 @@
 """Which bundles there are, and which one is champion by whose decision."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,22 @@ from app.config import Settings
 from app.core.paging import page_of
 from app.features.registry import crud
 from app.features.registry.champion import Champion
-from app.features.registry.errors import BundleNotFoundError, GateEvidenceMissingError, PromotionReasonMissingError
+from app.features.registry.errors import BundleNotFoundError
 from app.features.registry.schemas import (
     BundleDetails,
     BundleRead,
+    CalibrationRead,
+    DecisionRead,
     ModelInfo,
     PromotionRead,
     ServedMetrics,
     ServedParams,
+    SkillFigures,
 )
+from app.models.challenge import ShadowDecision
 from app.models.promotion import Promotion
 from app.schemas.page import Page
-from ml_lifecycle.export.bundle import load_bundle
+from ml_lifecycle.export.bundle import Bundle, load_bundle
 from ml_lifecycle.export.reference import write_reference_bundle
 
 INSTALLER = "closecast"  # who decided, where nobody was asked
@@ -56,35 +60,6 @@ async def ensure_reference_champion(db: AsyncSession, settings: Settings) -> str
     return reference
 
 
-async def promote(db: AsyncSession, bundle_id: str, *, force: bool, reason: str | None, by: str) -> Promotion:
-    """Make a registered bundle champion and commit; every API process swaps within seconds.
-
-    Raises
-    ------
-    BundleNotFoundError : no such bundle is registered.
-    GateEvidenceMissingError : not forced, and there are no figures beside the champion's.
-    PromotionReasonMissingError : forced without saying why.
-    """
-    if not force:
-        raise GateEvidenceMissingError(bundle_id)
-    if not (reason or "").strip():
-        raise PromotionReasonMissingError
-    await crud.lock_ledger(db)
-    if await crud.find_bundle(db, bundle_id) is None:
-        raise BundleNotFoundError(bundle_id)
-    former = await crud.newest_promotions(db, limit=1)
-    line = Promotion(
-        bundle_id=bundle_id,
-        previous_bundle_id=former[0].bundle_id if former else None,
-        kind="forced",
-        decided_by=by,
-        reason=reason,
-    )
-    await crud.add_promotion(db, line)
-    await db.commit()
-    return line
-
-
 async def list_bundles(db: AsyncSession, *, limit: int) -> list[BundleRead]:
     """Registered bundles, newest first."""
     return [BundleRead.model_validate(row) for row in await crud.list_bundles(db, limit=limit)]
@@ -101,6 +76,13 @@ async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
     if row is None:
         raise BundleNotFoundError(bundle_id)
     return BundleDetails.model_validate({**row.manifest, **BundleRead.model_validate(row).model_dump()})
+
+
+async def champion_and_shadows(db: AsyncSession) -> tuple[str | None, Sequence[ShadowDecision]]:
+    """Id of the champion, and the bundles that forecast in its shadow, by the line that made them do so."""
+    newest = await crud.newest_promotions(db, limit=1)
+    champion_id = newest[0].bundle_id if newest else None
+    return champion_id, [line for line in await crud.shadows(db) if line.bundle_id != champion_id]
 
 
 async def list_promotions(db: AsyncSession, *, cursor: int | None, limit: int) -> Page[PromotionRead]:
@@ -123,13 +105,55 @@ def describe(champion: Champion, now: datetime, *, flagged: bool) -> ModelInfo:
         history_needed=manifest.history_needed,
         horizons=list(manifest.horizons),
         quantile_levels=list(manifest.quantile_levels),
+        train_start=manifest.train_start,
         train_end=manifest.train_end,
         calibration_end=manifest.calibration_end,
+        tickers=list(manifest.tickers),
+        data_version=None if manifest.data_version is None else manifest.data_version.model_dump(),
+        figures=[figures_of(score) for _, score in sorted(champion.scores.items())],
+        calibration=calibration_of(champion.bundle),
+        decision=DecisionRead(
+            kind=champion.promotion,
+            decided_at=champion.promoted_at,
+            decided_by=champion.decided_by,
+            reason=champion.reason,
+            gate=champion.gate,
+        ),
         current_params=ServedParams(
             seq_length=manifest.input_spec.lookback if manifest.input_spec else manifest.history_needed,
             hidden_size=hidden_size(manifest.config),
         ),
         metrics=ServedMetrics(**{name: champion.scores.get(1, {}).get(name) for name in ServedMetrics.model_fields}),
+    )
+
+
+def figures_of(score: Mapping[str, Any]) -> SkillFigures:
+    """One horizon's figures of a manifest, those of all tickers together."""
+    skill = score.get("skill", {})
+    return SkillFigures(
+        horizon=score["horizon"],
+        n=score.get("n"),
+        n_days=score.get("n_days"),
+        pinball=score.get("pinball"),
+        naive_pinball=score.get("naive_pinball"),
+        relative_mae=skill.get("relative_mae"),
+        pinball_skill=skill.get("pinball_skill"),
+        skill_interval=skill.get("interval"),
+        label=skill.get("label", "not_yet_measured"),
+        coverage={str(each["level"]): each["coverage"] for each in score.get("intervals", ())},
+        naive_coverage={str(each["level"]): each["naive_coverage"] for each in score.get("intervals", ())},
+    )
+
+
+def calibration_of(bundle: Bundle) -> CalibrationRead:
+    """How a bundle's intervals were calibrated; the reference's are empirical and need none."""
+    manifest = bundle.manifest
+    return CalibrationRead(
+        method="none" if manifest.calibration_end is None else "split_conformal",
+        calibrated_until=manifest.calibration_end,
+        horizons=list(manifest.horizons),
+        levels=list(manifest.quantile_levels),
+        offsets=[list(row) for row in bundle.calibration.offsets],
     )
 
 

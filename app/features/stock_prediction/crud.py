@@ -5,12 +5,16 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, select, tuple_
+from sqlalchemy import Row, exists, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.models.forecast import Forecast
 from app.models.prediction_log import PredictionLogRow
+from app.models.serving_window import ServingWindowRow
+
+AskedCutoff = Row[str, date, date | None]  # ticker, cutoff, and the past day that its window was built for, if any
 
 # A logged request; ticker, cutoff, kind and bundle of its forecast, if it has one.
 PredictionRow = Row[PredictionLogRow, str | None, date | None, str | None, str | None]
@@ -35,6 +39,42 @@ async def freeze_forecast(db: AsyncSession, values: Mapping[str, Any]) -> Foreca
     if frozen is None:
         raise LookupError(f"the forecast {key} was neither inserted nor found")
     return frozen
+
+
+async def without_shadow(
+    db: AsyncSession,
+    champion_id: str,
+    shadow_id: str,
+    *,
+    since: datetime,
+    after: tuple[str, date] | None,
+    limit: int,
+) -> Sequence[AskedCutoff]:
+    """Cutoffs that the champion has forecast after since an instant and the shadow has not, by ticker and cutoff.
+
+    Only those whose window is still published as it was; ``after``: only those behind that ticker and cutoff.
+    """
+    shadow, window = aliased(Forecast), ServingWindowRow
+    frozen_too = exists().where(
+        shadow.bundle_id == shadow_id, shadow.ticker == Forecast.ticker, shadow.cutoff == Forecast.cutoff
+    )
+    lacking = (
+        select(Forecast.ticker, Forecast.cutoff, func.max(window.as_of).label("as_of"))
+        .join(
+            window,
+            (window.ticker == Forecast.ticker)
+            & (window.cutoff == Forecast.cutoff)
+            & (window.data_version == Forecast.data_version)
+            & (window.data_table_id == Forecast.data_table_id),
+        )
+        .where(Forecast.bundle_id == champion_id, Forecast.made_at >= since, ~frozen_too)
+        .group_by(Forecast.ticker, Forecast.cutoff)
+        .order_by(Forecast.ticker, Forecast.cutoff)
+        .limit(limit)
+    )
+    if after is not None:
+        lacking = lacking.where(tuple_(Forecast.ticker, Forecast.cutoff) > after)
+    return (await db.execute(lacking)).all()
 
 
 async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> Forecast | None:

@@ -1,4 +1,4 @@
-"""Jobs about the prediction log."""
+"""Jobs about the prediction log and about shadows."""
 
 from datetime import UTC, datetime
 
@@ -8,15 +8,26 @@ from app.core.jobs import DATA_QUEUE, tools_of
 from app.features.stock_prediction.partitions import ensure_partitions
 
 PARTITIONS = "ensure_log_partitions"
+SHADOWS = "forecast_with_shadows"
 
 
 def add_tasks(app: App) -> None:
-    """Let a worker run the jobs about the prediction log."""
+    """Let a worker run the jobs about the prediction log and about shadows."""
     task = app.task(name=PARTITIONS, queue=DATA_QUEUE, queueing_lock=PARTITIONS, pass_context=True)
     app.periodic(cron="17 3 * * *")(task(ensure_log_partitions))  # UTC; API processes make them at start-up too
+    follow = app.task(name=SHADOWS, queue=DATA_QUEUE, queueing_lock=SHADOWS, lock=SHADOWS, pass_context=True)
+    app.periodic(cron="* * * * *")(follow(forecast_with_shadows))  # a live one counts if made before the next opening
 
 
 async def ensure_log_partitions(context: JobContext, timestamp: int) -> None:
     """Make the log's partitions of the next three months."""
     async with tools_of(context).sessions() as db:
         await ensure_partitions(db, datetime.fromtimestamp(timestamp, UTC))
+
+
+async def forecast_with_shadows(context: JobContext, timestamp: int) -> None:
+    """Forecast with every shadow what the champion was asked for."""
+    from app.features.stock_prediction import shadowing
+
+    del timestamp
+    await shadowing.forecast_with_shadows(tools_of(context))

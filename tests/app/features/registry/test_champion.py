@@ -14,7 +14,7 @@ from app.config import Settings
 from app.core.database import create_engine, session_factory
 from app.features.market_data.service import publish_windows
 from app.features.registry import champion as champion_module
-from app.features.registry import service
+from app.features.registry import promotion, service
 from app.features.registry.champion import Champion, ChampionHolder
 from app.features.registry.errors import NoChampionError
 from ml_lifecycle.export.manifest import BundleKind
@@ -38,7 +38,7 @@ async def holder(db: AsyncSession, settings: Settings, sessions: Sessions) -> Ch
 async def promote(db: AsyncSession, settings: Settings, **fields: object) -> str:
     """Force another bundle into the championship."""
     bundle_id = await service.register_bundle(db, write_bundle_with(settings.bundles, **fields))  # type: ignore[arg-type]  # manifest fields
-    await service.promote(db, bundle_id, force=True, reason="demo", by="ada")
+    await promotion.force(db, bundle_id, reason="demo", by="ada")
     return bundle_id
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
-from app.features.registry import crud, service
-from app.features.registry.errors import BundleNotFoundError, GateEvidenceMissingError, PromotionReasonMissingError
+from app.features.registry import crud, promotion, service
+from app.features.registry.errors import BundleNotFoundError, PromotionReasonMissingError
 from ml_lifecycle.export.errors import BundleRefusedError
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
@@ -30,7 +30,7 @@ async def test_preparing_again_leaves_a_later_champion(db: AsyncSession, setting
     """A restart is no roll-back."""
     reference = await service.ensure_reference_champion(db, settings)
     challenger = await service.register_bundle(db, write_bundle_with(settings.bundles, history_used=900))
-    await service.promote(db, challenger, force=True, reason="demo", by="ada@example.org")
+    await promotion.force(db, challenger, reason="demo", by="ada@example.org")
 
     await service.ensure_reference_champion(db, settings)
 
@@ -40,19 +40,15 @@ async def test_preparing_again_leaves_a_later_champion(db: AsyncSession, setting
     assert oldest.kind == "reference"
 
 
-async def test_a_promotion_needs_evidence_or_force_and_force_needs_a_reason(
-    db: AsyncSession, settings: Settings
-) -> None:
+async def test_a_forced_promotion_needs_a_reason(db: AsyncSession, settings: Settings) -> None:
     """And a bundle that exists."""
     reference = await service.ensure_reference_champion(db, settings)
 
-    with pytest.raises(GateEvidenceMissingError):
-        await service.promote(db, reference, force=False, reason=None, by="x")
     for reason in (None, "", "  "):
         with pytest.raises(PromotionReasonMissingError):
-            await service.promote(db, reference, force=True, reason=reason, by="x")
+            await promotion.force(db, reference, reason=reason, by="x")
     with pytest.raises(BundleNotFoundError):
-        await service.promote(db, "0" * 64, force=True, reason="demo", by="x")
+        await promotion.force(db, "0" * 64, reason="demo", by="x")
 
     assert len(await crud.newest_promotions(db, limit=10)) == 1
 
@@ -73,7 +69,7 @@ async def test_bundles_and_ledger_are_read_over_http(
 ) -> None:
     """Page by page, newest first."""
     challenger = await service.register_bundle(db, write_bundle_with(settings.bundles, history_used=901))
-    await service.promote(db, challenger, force=True, reason="demo", by="ada")
+    await promotion.force(db, challenger, reason="demo", by="ada")
     headers = registered_user.headers
 
     models = (await client.get("/models", headers=headers)).json()
@@ -111,7 +107,7 @@ async def test_model_info_tells_errors_in_log_returns_beside_those_in_currency(
     naive = {f"naive_{name}": 2 * value for name, value in errors.items()}
     scores = [{"ticker": "all", "horizon": 1, **errors, **naive}]
     scored = await service.register_bundle(db, write_bundle_with(settings.bundles, scores=scores))
-    await service.promote(db, scored, force=True, reason="demo", by="ada")
+    await promotion.force(db, scored, reason="demo", by="ada")
     async with asyncio.timeout(5):
         info = (await client.get("/model/info", headers=registered_user.headers)).json()
         while info["version"] != scored:

@@ -1,0 +1,69 @@
+"""Challenges over HTTP: asked for here, judged by the worker, read here again."""
+
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.jobs import CHALLENGE, defer
+from app.core.paging import decode_cursor, encode_cursor, page_of
+from app.features.registry import crud
+from app.features.registry.errors import ChallengeNotFoundError
+from app.features.registry.promotion import champion_of
+from app.features.registry.schemas import ChallengeRead, ChallengeStatus, DecidedChallenge
+from app.schemas.page import Page
+
+JOB_STATUS: dict[str, ChallengeStatus] = {"todo": "waiting", "doing": "judging"}  # any other: the job broke off
+
+
+async def ask(db: AsyncSession, bundle_id: str, *, by: str) -> ChallengeRead:
+    """Have a registered bundle judged, in this transaction, and commit; while it waits, the same challenge is given.
+
+    Raises
+    ------
+    BundleNotFoundError, AlreadyChampionError, NoChampionError
+    """
+    await champion_of(db, bundle_id)
+    challenge_id = uuid4()
+    arguments = {"challenge_id": str(challenge_id), "bundle_id": bundle_id, "asked_by": by}
+    if not await defer(db, CHALLENGE, lock=f"{CHALLENGE}:{bundle_id}", **arguments):
+        waiting = await crud.find_challenge_job(db, CHALLENGE, bundle_id=bundle_id)
+        challenge_id = challenge_id if waiting is None else waiting[0]
+    await db.commit()
+    return ChallengeRead(id=challenge_id, bundle_id=bundle_id, status="waiting", decision=None)
+
+
+async def read(db: AsyncSession, challenge_id: UUID) -> ChallengeRead:
+    """How a challenge stands.
+
+    Raises
+    ------
+    ChallengeNotFoundError
+    """
+    decided = await crud.find_challenge(db, challenge_id)
+    if decided is not None:
+        decision = DecidedChallenge.model_validate(decided)
+        outcome: ChallengeStatus = "passed" if decided.passed else "refused"
+        return ChallengeRead(id=decided.id, bundle_id=decided.bundle_id, status=outcome, decision=decision)
+    job = await crud.find_challenge_job(db, CHALLENGE, challenge_id=challenge_id)
+    if job is None:
+        raise ChallengeNotFoundError(challenge_id)
+    _, bundle_id, status = job
+    return ChallengeRead(
+        id=challenge_id, bundle_id=bundle_id, status=JOB_STATUS.get(status, "broken_off"), decision=None
+    )
+
+
+async def list_decided(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[DecidedChallenge]:
+    """One page of what the gate decided, newest first.
+
+    Raises
+    ------
+    InvalidCursorError
+    """
+    rows = await crud.list_challenges(db, limit=limit + 1, before=decode_cursor(cursor))
+    return page_of(
+        rows,
+        limit,
+        item=DecidedChallenge.model_validate,
+        cursor=lambda last: encode_cursor(last.decided_at, last.id),
+    )
