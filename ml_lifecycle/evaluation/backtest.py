@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
-from data_pipeline.processing.volatility import log_returns, volatility_scale
 from ml_lifecycle.evaluation.adaptive import Past, adaptive_along
 from ml_lifecycle.evaluation.evaluate import NothingToEvaluateError, cutoff_days
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, Trainable, forecast_at
 
 TICKERS_AT_ONCE = 16
 ADAPTIVE = "+adaptive"  # behind the name of a method whose intervals adapt
-VOLATILITY_DECAYS, VOLATILITY_LENGTH = (0.94, 0.99), 250  # by which calm and stormy cutoffs are told apart
 
 Method = Forecaster | Trainable
 
@@ -250,13 +248,12 @@ def _block(entry: _Entry, number: int, answers: Mapping[str, list[FloatArray]], 
     """Flatten entry ``number`` of a group."""
     n, width = len(entry.ends), len(horizons)
     adj_close = entry.bars.adj_close
-    volatility = volatility_scale(log_returns(adj_close), VOLATILITY_DECAYS, VOLATILITY_LENGTH)
     return Block(
         ticker=np.full(n * width, entry.ticker),
         cutoff=np.repeat(entry.bars.trading_day[entry.ends].astype("datetime64[D]"), width),
         horizon=np.tile(np.asarray(horizons, dtype=np.int64), n),
         anchor=np.repeat(adj_close[entry.ends], width),
         actual=_outcomes(entry, horizons).ravel(),
-        volatility=np.repeat(volatility[entry.ends], width),
+        volatility=np.repeat(Cutoffs(entry.bars, entry.ends).volatility(), width),
         quantiles={name: answer[number].reshape(n * width, -1) for name, answer in answers.items()},
     )

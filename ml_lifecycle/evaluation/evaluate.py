@@ -54,6 +54,7 @@ class ForecastRows:
     ticker, cutoff, horizon : shape ``(n,)``.
     anchor : stored close at the cutoff, listing currency.
     actual : log return of the adjusted close over the horizon.
+    volatility : daily, known at the cutoff; NaN where too few bars are.
     quantiles, naive : log returns, shape ``(n, n_levels)``; the forecaster's and the naive's.
     """
 
@@ -63,6 +64,7 @@ class ForecastRows:
     horizon: IntArray
     anchor: FloatArray
     actual: FloatArray
+    volatility: FloatArray
     quantiles: FloatArray
     naive: FloatArray
 
@@ -84,7 +86,7 @@ class ForecastRows:
         return cls(levels=tuple(arrays["levels"].tolist()), **{name: arrays[name] for name in _ROW_ARRAYS})
 
 
-_ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "quantiles", "naive")
+_ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "volatility", "quantiles", "naive")
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,7 @@ def _rows(
         horizon=np.asarray(horizons, dtype=np.int64)[place],
         anchor=entry.bars.close[entry.ends][end],
         actual=actual[known],
+        volatility=entry.volatility()[end],
         quantiles=quantiles[known],
         naive=naive[known],
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
+from data_pipeline.processing.volatility import log_returns, volatility_scale
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, HISTORY_USED, naive_quantiles, naive_quantiles_at
 from ml_lifecycle.export.manifest import LEVELS
 
@@ -39,12 +40,20 @@ class Forecaster(Protocol):
         """A forecast at the last bar of each series."""
 
 
+VOLATILITY_DECAYS, VOLATILITY_LENGTH = (0.94, 0.99), 250  # by which calm and stormy cutoffs are told apart
+
+
 @dataclass(frozen=True)
 class Cutoffs:
     """Rows of one ticker's bars at which forecasts are asked for."""
 
     bars: BarArrays
     ends: IntArray
+
+    def volatility(self) -> FloatArray:
+        """Daily, known at each cutoff, the same for every method; NaN where too few bars are."""
+        scale = volatility_scale(log_returns(self.bars.adj_close), VOLATILITY_DECAYS, VOLATILITY_LENGTH)
+        return scale[self.ends]
 
 
 @runtime_checkable

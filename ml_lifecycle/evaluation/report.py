@@ -1,6 +1,6 @@
 """``report.html``: what a forecaster did on the test part, beside the naive, on one page that needs no network."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -8,11 +8,16 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from data_pipeline.processing.bar_arrays import FloatArray
-from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.evaluate import ForecastRows, Scores, score_rows
+from ml_lifecycle.evaluation.report_tables import coverage_table, pinball_skill, scores_table, skill_table
 
 SHOWN_HORIZONS = (1, 5, 21)
 FAN_CUTOFFS = 250
+SKILL_NOTE = "Every horizon; the number of cutoff days in grey. A year of few days says little."
+COVERAGE_NOTE = (
+    "Share of outcomes inside each interval, the naive's in grey. Calm, usual and stormy are thirds of the forecasts, "
+    "by the volatility known at the cutoff. Groups of fewer than 30 forecasts are left out."
+)
 OURS, NAIVE, TRUTH, BAND = "#0b6e99", "#9a9a9a", "#1c1c1c", "rgba(11,110,153,0.16)"
 
 _PAGE = """<!doctype html>
@@ -66,36 +71,13 @@ def _measured(forecasts: ForecastRows) -> list[str]:
     sections = [_heading("Scores beside the naive"), scores_table(scores)]
     sections += [_heading("Skill by horizon"), _figure(skill_by_horizon(scores), "skill-by-horizon")]
     sections += [_heading("Skill by year"), _figure(skill_by_year(forecasts, shown), "skill-by-year")]
+    sections += [_paragraph(SKILL_NOTE), skill_table(forecasts, horizons)]
     sections.append(_heading("Forecast over truth"))
     sections += [_figure(fan(forecasts, horizon), f"fan-{horizon}") for horizon in shown]
     sections += [_heading("Calibration"), _figure(calibration_figure(forecasts, shown), "calibration")]
+    sections += [_heading("Coverage in calm and in stormy markets"), _paragraph(COVERAGE_NOTE)]
+    sections.append(coverage_table(forecasts, shown))
     return [*sections, _heading("Residuals"), _figure(residuals(forecasts, shown), "residuals")]
-
-
-def scores_table(scores: Iterable[Scores]) -> str:
-    """One row per horizon, the naive's figure in grey behind each."""
-    head = ["horizon", "forecasts", "days", "MAPE", "RMSE (log)", "pinball ×1000", "R²", "direction", "80 % inside"]
-    head += ["skill", "label"]
-    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(row))}</tr>" for row in scores)
-    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{rows}</table>"
-
-
-def _cells(row: Scores) -> list[str]:
-    eighty = next((interval for interval in row.intervals if interval.level == 0.8), None)
-    skill = row.skill
-    return [
-        str(row.horizon),
-        f"{row.n:,}",
-        f"{row.n_days:,}",
-        _beside(row.mape, row.naive_mape, "{:.2%}"),
-        _beside(row.rmse_log_return, row.naive_rmse_log_return, "{:.4f}"),
-        _beside(row.pinball * 1000, row.naive_pinball * 1000, "{:.3f}"),
-        _beside(row.r2, row.naive_r2, "{:.4f}"),
-        _beside(row.directional_accuracy, row.share_of_rises, "{:.1%}"),
-        _beside(eighty.coverage, eighty.naive_coverage, "{:.1%}") if eighty else "",
-        "" if skill.pinball_skill is None else f"{skill.pinball_skill:+.2%}",
-        escape(skill.label.replace("_", " ")),
-    ]
 
 
 def skill_by_horizon(scores: Sequence[Scores]) -> go.Figure:
@@ -123,7 +105,7 @@ def skill_by_year(forecasts: ForecastRows, horizons: Sequence[int]) -> go.Figure
     for horizon in horizons:
         of_horizon = forecasts.where(forecasts.horizon == horizon)
         year = of_horizon.cutoff.astype("datetime64[Y]")
-        points = [(int(str(one)), _skill(of_horizon.where(year == one))) for one in np.unique(year)]
+        points = [(int(str(one)), pinball_skill(of_horizon.where(year == one))) for one in np.unique(year)]
         told = [(when, skill) for when, skill in points if skill is not None]
         figure.add_bar(x=[when for when, _ in told], y=[skill for _, skill in told], name=f"{horizon} days")
     figure.update_xaxes(dtick=1)
@@ -185,14 +167,6 @@ def training_figure(losses: Sequence[tuple[float | None, float]]) -> go.Figure:
     return _titled(figure, "look at the validation part", "pinball loss, scaled units")
 
 
-def _skill(rows: ForecastRows) -> float | None:
-    if not len(rows):
-        return None
-    naive = float(np.mean(metrics.pinball_losses(rows.actual, rows.naive, rows.levels)))
-    ours = float(np.mean(metrics.pinball_losses(rows.actual, rows.quantiles, rows.levels)))
-    return 1.0 - ours / naive if naive else None
-
-
 def _bands(levels: tuple[float, ...]) -> list[tuple[int, int, str]]:
     """The widest and the narrowest central interval, widest first."""
     last, middle = len(levels) - 1, len(levels) // 2
@@ -209,6 +183,10 @@ def _heading(text: str) -> str:
     return f"<h2>{escape(text)}</h2>"
 
 
+def _paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
 def _figure(figure: go.Figure, name: str) -> str:
     # A fixed id: Plotly would draw a random one, and the same bundle would get another digest each time.
     html: str = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config={"displaylogo": False})
@@ -219,11 +197,6 @@ def _titled(figure: go.Figure, x: str, y: str, *, percent: bool = False) -> go.F
     figure.update_layout(template="plotly_white", height=380, margin={"t": 40, "r": 10})
     figure.update_xaxes(title=x)
     return figure.update_yaxes(title=y, tickformat=".1%" if percent else None)
-
-
-def _beside(value: float | None, naive: float | None, form: str) -> str:
-    told, beside = (form.format(number) if number is not None else "–" for number in (value, naive))
-    return f'{told} <span class="naive">{beside}</span>'
 
 
 def _short(values: FloatArray) -> list[float]:
