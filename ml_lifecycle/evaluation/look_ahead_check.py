@@ -192,7 +192,7 @@ def check_forecaster(
     Its answer must also be the one that it gives on the bars up to the cutoff, of which only the last
     ``history_used`` count.
     """
-    places = random_places(bars, forecaster.history_needed, n_places, seed)
+    places = random_places(bars, forecaster.history_needed, n_places, seed, kept=forecaster.history_used + RECENT)
     if not places:
         yield too_short(stage, "", forecaster.history_needed)
     for place in places:
@@ -221,23 +221,26 @@ def _other_than_alone(
             yield place.fault(stage, column, "the backtest's answer is another than that on the bars up to the cutoff")
 
 
-def random_places(bars: Universe, needed: int, n_places: int, seed: int) -> list[Place]:
-    """Cutoffs drawn from the tickers that are long enough: ``needed`` bars up to them, twice that where there are."""
+def random_places(bars: Universe, needed: int, n_places: int, seed: int, *, kept: int = 0) -> list[Place]:
+    """Cutoffs drawn from the tickers that are long enough: ``needed`` bars up to them, twice that where there are.
+
+    ``kept`` bars before a cutoff stay with it, where there are so many, even if that is more than twice ``needed``.
+    """
     rng = np.random.default_rng(seed)
     longest = {ticker: max(some.pieces(), key=len) for ticker, some in bars.items() if len(some)}
     enough = {ticker: piece for ticker, piece in longest.items() if len(piece) >= max(needed, 10) + 1 + FUTURE}
     if not enough:
         return []
     drawn = rng.permutation(sorted(enough)).tolist()
-    return [_place(drawn[number % len(drawn)], enough, needed, rng) for number in range(n_places)]
+    return [_place(drawn[number % len(drawn)], enough, needed, kept, rng) for number in range(n_places)]
 
 
-def _place(ticker: str, enough: Universe, needed: int, rng: np.random.Generator) -> Place:
+def _place(ticker: str, enough: Universe, needed: int, kept: int, rng: np.random.Generator) -> Place:
     """One cutoff with its surroundings: a hunt reruns everything dozens of times, on bars that can matter."""
     piece = enough[ticker]
     last = len(piece) - 1 - FUTURE
     end = int(rng.integers(min(2 * needed + 10, last), last + 1))
-    first = max(0, end - 2 * needed - 10)
+    first = max(0, end - max(2 * needed + 10, kept))
     return Place(ticker, piece[first : end + 1 + SURROUNDINGS], end - first)
 
 

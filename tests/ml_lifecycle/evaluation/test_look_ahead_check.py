@@ -249,9 +249,9 @@ class WholeSeriesForecaster(NaiveForecaster):
 
 
 class ForgetfulForecaster(NaiveForecaster):
-    """It says that it reads 300 bars and reads all that it is given."""
+    """It says that it reads 600 bars and reads all that it is given."""
 
-    history_used = 300
+    history_used = 600  # more than twice what it needs
 
     def forecast_many(self, many_bars: Sequence[BarArrays]) -> list[GivenForecast]:
         return [GivenForecast(np.full((30, len(LEVELS)), len(bars), dtype=np.float64)) for bars in many_bars]
@@ -259,11 +259,11 @@ class ForgetfulForecaster(NaiveForecaster):
 
 def test_a_forecaster_that_looks_ahead_or_reads_more_than_it_says_is_caught() -> None:
     ahead: list[Fault] = list(check_forecaster(WholeSeriesForecaster(), universe(), stage="mine"))
-    forgetful = list(check_forecaster(ForgetfulForecaster(), universe(900)))
+    forgetful = list(check_forecaster(ForgetfulForecaster(), universe(1500)))
 
     assert {fault.stage for fault in ahead} == {"mine"}
     assert any(fault.what == "bars after the cutoff cut: a value moved" for fault in ahead)
-    assert "bars before the last 300 change the answer" in {fault.what for fault in forgetful}
+    assert "bars before the last 600 change the answer" in {fault.what for fault in forgetful}
 
 
 def test_walking_forward_and_adaptive_calibration_see_no_future() -> None:
