@@ -152,8 +152,8 @@ def _brazil(result: BacktestResult) -> Iterator[str]:
 def _cmig4(result: BacktestResult) -> Iterator[str]:
     first, last = result.cutoffs
     yield f"## {CMIG4}\n"
-    yield f"Every trading day from {first} to {last}, in R$ of the adjusted close, by a network trained on American"
-    yield "shares to 2018 and calibrated to 2020. A reference system reports a MAPE of"
+    yield f"Every trading day from {first} to {last}, in R$ of the adjusted close, by a network of one seed that"
+    yield "was trained on American shares to 2018 and calibrated to 2020. A reference system reports a MAPE of"
     yield f"{REPORTED_MAPE} % for this ticker, without the last close's beside it. Another's MAE of {REPORTED_MAE} is"
     yield "not comparable: its ticker, and so the size of its prices, is unknown.\n"
     yield _row("days", "method", "MAE R$", "RMSE R$", "MAPE %")
