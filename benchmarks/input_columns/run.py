@@ -54,7 +54,7 @@ EVENTS = (*WEEK, *SEASONAL, *YEARLY)
 MORE = (*EVENTS, "volatility_state_slow", "range_state_slow", "drawdown", "days_since_event")
 
 COLUMN_SETS = {
-    "60 closes (`closes.yaml`)": (
+    "returns and short volatility": (
         ("log_return", "absolute_return"),
         ("short_volatility_level", "short_volatility_state"),
     ),
@@ -152,11 +152,12 @@ def measure(name: str, config: TrainingConfig, bars: dict[str, BarArrays]) -> Me
 
 def _on_fold(config: TrainingConfig, bars: dict[str, BarArrays], parts: Parts) -> tuple[list[float], int]:
     """Gains over the naive on the last part, and the look whose weights were kept."""
-    from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.training.determinism import make_deterministic
-    from ml_lifecycle.training.fitting import fit
 
     make_deterministic(config.seed)
+    from ml_lifecycle.models.lstm_model import build_network
+    from ml_lifecycle.training.fitting import fit
+
     data = gather(config, bars, parts)
     sample = data.series.windows(sample_rows(data.pairs["train"]))
     scaler = fit_scaler(config.scaler, sample.window, sample.context)
