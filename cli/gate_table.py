@@ -35,6 +35,14 @@ def show(verdict: Mapping[str, Any]) -> None:
         out.print(line, soft_wrap=True)
 
 
+def brief(verdict: Mapping[str, Any]) -> str:
+    """The verdict in one line."""
+    test = verdict["test"]
+    told = "" if test is None else f"pinball gain {test['gain']:+.1%}, p = {test['p_value']:.3f}, "
+    outcome = "passed" if verdict["passed"] else "; ".join(summary(verdict))
+    return f"The gate: {told}{verdict['n_days']} days, {verdict['n_tickers']} tickers: {outcome}"
+
+
 def summary(verdict: Mapping[str, Any]) -> list[str]:
     """Why a challenger did not pass, one line each; empty where it passed."""
     detail = f" ({verdict['detail']})" if verdict["detail"] else ""

@@ -8,13 +8,14 @@ from typing import Any
 from app.supervisor import home
 from app.supervisor.errors import ServiceError
 from app.supervisor.supervisor import Supervisor
-from cli import bundles
+from cli import bundles, gate_table
 from cli.accounts import create_account
 from cli.console import err, out
 from cli.demonstration import answer_table, stored, subcommand
 from cli.demonstration.client import ApiClient
 from cli.demonstration.installation import FORECAST_TICKERS, SAMPLE_TICKERS, Installation, Remembered
 from cli.demonstration.yahoo import YahooCollection, YahooTry
+from cli.exit_codes import ExitCode
 from cli.progress import working
 from data_pipeline.errors import ConfigurationError
 
@@ -60,7 +61,7 @@ class Demonstration:
         self._close(url, once=once)
 
     def _prepare_champion(self) -> None:
-        """Sample bars, a trained bundle, promoted by force: what is there already is left as it is."""
+        """Sample bars, a trained bundle, promoted by the gate or by force: what is there already is left as it is."""
         settings = self._supervisor.settings
         self._collect_sample()
         newest = stored.newest_promotion(settings)
@@ -69,7 +70,18 @@ class Demonstration:
             return
         bundle = self._trained_bundle()
         if newest is None or newest.kind == "reference" or newest.bundle_id != bundle:
-            bundles.force(settings, settings.bundles / bundle, reason="demo", by=DECIDED_BY)
+            self._promote(bundle, former=None if newest is None else newest.bundle_id)
+
+    def _promote(self, bundle: str, *, former: str | None) -> None:
+        """Ask the gate, tell what it says, and serve the bundle whatever that was: five tickers prove little."""
+        settings = self._supervisor.settings
+        if former not in (None, bundle):
+            err.print("Asking the gate whether it beats the champion on the sample's newest days")
+            verdict = subcommand.result(settings, "promote", bundle, accepted=ExitCode.MODEL)
+            err.print(gate_table.brief(verdict), soft_wrap=True)
+            if verdict["passed"]:
+                return
+        bundles.force(settings, settings.bundles / bundle, reason="demo", by=DECIDED_BY)
 
     def _collect_sample(self) -> None:
         """Store the sample's tickers that are not stored yet; bars of another collection are published, not touched."""

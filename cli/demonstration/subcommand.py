@@ -23,17 +23,17 @@ def run(settings: Settings, *arguments: str) -> None:
         raise ServiceError(f"`closecast {arguments[0]}` failed, see above")
 
 
-def result(settings: Settings, *arguments: str) -> dict[str, Any]:
+def result(settings: Settings, *arguments: str, accepted: int = 0) -> dict[str, Any]:
     """Run `closecast ARGUMENTS --json`, its progress shown; gives its result.
 
     Raises
     ------
-    ServiceError : it failed; it has said why.
+    ServiceError : it failed, and not with the exit code that is ``accepted``; it has said why.
     """
     finished = subprocess.run(  # noqa: S603 (our own)
         _command([*arguments, "--json"]), check=False, env=_environment(settings), stdout=subprocess.PIPE
     )
-    if finished.returncode:
+    if finished.returncode not in (0, accepted):
         raise ServiceError(f"`closecast {arguments[0]}` failed, see above")
     document: dict[str, Any] = json.loads(finished.stdout)
     return document

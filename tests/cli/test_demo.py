@@ -23,7 +23,7 @@ import pytest
 
 from app.config import Settings
 from app.supervisor.supervisor import supervised
-from cli.bundles import promote
+from cli import bundles
 from cli.demonstration import stored
 from cli.demonstration.installation import Remembered, install
 from cli.demonstration.run import Demonstration
@@ -180,7 +180,7 @@ def test_a_champion_and_bars_of_others_are_left_alone(
         supervisor.start_database()
         settings = supervisor.settings
         (bundle,) = [folder for folder in settings.bundles.iterdir() if folder.is_dir()]
-        promote(settings, bundle, force=True, reason="ours", by="jane")
+        bundles.force(settings, bundle, reason="ours", by="jane")
         demonstration = Demonstration(installation, supervisor, try_yahoo=True, started_at=0.0)
         demonstration.run(once=True)
         told = capsys.readouterr()
