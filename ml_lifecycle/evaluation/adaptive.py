@@ -14,6 +14,7 @@ from ml_lifecycle.evaluation.calibration import conformal_offsets
 from ml_lifecycle.export.conformal import (
     ADAPTIVE_STEP,
     ALPHA_RANGE,
+    AdaptiveChoice,
     AdaptiveFigures,
     AdaptiveState,
     apply_adaptive,
@@ -107,18 +108,10 @@ def adaptive_along(
     return Adapted(quantiles, alphas)
 
 
-@dataclass(frozen=True)
-class AdaptiveChoice:
-    """Whether serving is to adapt, and what that was decided on; off without figures where nothing can be measured."""
-
-    on: bool
-    figures: AdaptiveFigures | None
-
-
 def choose_adaptive(
     series: Sequence[Past], levels: tuple[float, ...], horizons: Sequence[int], *, step: float = ADAPTIVE_STEP
 ) -> AdaptiveChoice:
-    """On only where adapting does not worsen the mean pinball loss.
+    """On only where adapting does not worsen the mean pinball loss; off without figures where nothing can be measured.
 
     The fixed offsets come from the older half of the days, the losses from the newer one, and no outcome of the older
     half reaches into the newer: neither way has seen what it is judged by.
@@ -129,7 +122,7 @@ def choose_adaptive(
     """
     every_day = np.unique(np.concatenate([np.empty(0, "datetime64[D]"), *(past.days for past in series)]))
     if not len(every_day):
-        return AdaptiveChoice(on=False, figures=None)
+        return AdaptiveChoice()
     middle = every_day[len(every_day) // 2]
     older = [past.final_before(middle, max(horizons)) for past in series]
     offsets = conformal_offsets(
@@ -140,7 +133,7 @@ def choose_adaptive(
     newer = [past.days >= middle for past in series]
     actual = np.concatenate([past.actual[late] for past, late in zip(fixed, newer, strict=True)])
     if not any(map(len, older)) or not np.isfinite(actual).any():
-        return AdaptiveChoice(on=False, figures=None)
+        return AdaptiveChoice()
     figures = _figures(
         actual,
         np.concatenate([past.quantiles[late] for past, late in zip(fixed, newer, strict=True)]),

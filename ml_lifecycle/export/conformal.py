@@ -50,26 +50,33 @@ class AdaptiveFigures(ManifestPart):
     adaptive_coverage: tuple[FiniteFloat, ...]
 
 
+class AdaptiveChoice(ManifestPart):
+    """Whether an ``AdaptiveState`` is to follow the errors: off unless ``figures`` say that it did no harm.
+
+    ``figures`` are None where nothing could be measured.
+    """
+
+    on: bool = False
+    figures: AdaptiveFigures | None = None
+
+    @model_validator(mode="after")
+    def _on_where_measured(self) -> Self:
+        if self.on and (self.figures is None or self.figures.adaptive_pinball > self.figures.pinball):
+            raise ValueError("adaptive calibration is on without figures that speak for it")
+        return self
+
+
 class Calibration(ManifestPart):
     """``calibration.json``.
 
     Attributes
     ----------
     offsets : shape ``(n_horizons, n_levels)``, added to the quantiles; in scaled units (log return / (scale · √h)).
-    adaptive_on : whether an ``AdaptiveState`` is to follow the errors; off unless that was measured to do no harm.
-    adaptive_figures : the measurement; None where there was nothing to measure on.
     """
 
     offsets: tuple[tuple[FiniteFloat, ...], ...]
     adaptive: AdaptiveStart
-    adaptive_on: bool = False
-    adaptive_figures: AdaptiveFigures | None = None
-
-    @model_validator(mode="after")
-    def _on_where_measured(self) -> Self:
-        if self.adaptive_on and self.adaptive_figures is None:
-            raise ValueError("adaptive calibration is on without figures that speak for it")
-        return self
+    adaptive_choice: AdaptiveChoice = AdaptiveChoice()
 
     def require_shape(self, manifest: Manifest) -> None:
         """Raise ``ValueError`` unless there is one row per horizon, one column per level, one α per interval."""

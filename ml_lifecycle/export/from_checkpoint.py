@@ -57,8 +57,10 @@ def draft_manifest(checkpoint: Checkpoint) -> Manifest:
 
 def read_calibration(checkpoint: Checkpoint) -> Calibration:
     """Static offsets as trained; the adaptive state begins where intervals mean what they say."""
-    start = AdaptiveStart(alphas=nominal_alphas(checkpoint.content.config.levels), step=ADAPTIVE_STEP)
-    return Calibration(offsets=tuple(map(tuple, checkpoint.offsets.tolist())), adaptive=start)
+    content = checkpoint.content
+    start = AdaptiveStart(alphas=nominal_alphas(content.config.levels), step=ADAPTIVE_STEP)
+    offsets = tuple(map(tuple, checkpoint.offsets.tolist()))
+    return Calibration(offsets=offsets, adaptive=start, adaptive_choice=content.adaptive)
 
 
 def data_files(checkpoint: Checkpoint) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatA
 from data_pipeline.processing.lstm_preprocessor import InputSpec
 from data_pipeline.processing.scaler import Scaler
 from ml_lifecycle.evaluation.evaluate import ForecastRows
+from ml_lifecycle.export.conformal import AdaptiveChoice
 from ml_lifecycle.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.json"
@@ -112,6 +113,7 @@ class CheckpointContent(_Record):
     skipped_tickers : had too few bars.
     pairs : pairs of window and target in each part.
     calibration_offsets : shape ``(n_horizons, n_levels)``, scaled units, to add to the network's quantiles.
+    adaptive : whether intervals are to follow their errors at serving, as the calibration part says.
     best_round : the round of ``history`` whose weights were kept; 0 is the untrained network.
     scores : per horizon on the test part, calibrated, beside the naive (``Scores.to_dict``); empty where there is none.
     """
@@ -135,6 +137,7 @@ class CheckpointContent(_Record):
     library_versions: dict[str, str]
     weights_sha256: str
     calibration_offsets: list[list[float]]
+    adaptive: AdaptiveChoice = AdaptiveChoice()
     reference_distribution: list[ColumnDistribution]
     golden: GoldenExample
     history: list[Round]

@@ -23,6 +23,8 @@ from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.calibration import conformal_offsets
 from ml_lifecycle.evaluation.evaluate import EvaluationTable, NothingToEvaluateError, cutoff_days, evaluate
 from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster, answer_one, scaled_quantiles
+from ml_lifecycle.export.conformal import AdaptiveChoice
+from ml_lifecycle.training.adaptive_choice import measure_adaptive
 from ml_lifecycle.training.checkpoint import (
     CHECKPOINT,
     NETWORK,
@@ -107,6 +109,7 @@ def train(
         library_versions=library_versions(),
         weights_sha256=trained.weights_sha256,
         calibration_offsets=trained.offsets.tolist(),
+        adaptive=_adaptive(trained, bars_by_ticker),
         reference_distribution=reference_distribution(config, trained.sample),
         golden=_golden(trained, bars_by_ticker),
         history=list(trained.fitted.history),
@@ -166,6 +169,11 @@ def _fit(
         fitted=fitted,
         offsets=conformal_offsets(calibration.targets.astype(np.float64), quantiles, config.levels),
     )
+
+
+def _adaptive(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> AdaptiveChoice:
+    tickers = trained.data.tickers
+    return measure_adaptive(trained.config, bars_by_ticker, tickers, trained.parts, trained.network, trained.scaler)
 
 
 def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> EvaluationTable | None:

@@ -9,7 +9,7 @@ from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import FloatArray
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.adaptive import Past, adaptive_along, choose_adaptive
-from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
+from ml_lifecycle.export.conformal import AdaptiveChoice, AdaptiveState, apply_adaptive
 from ml_lifecycle.export.manifest import LEVELS
 
 NORMAL = np.array([NormalDist().inv_cdf(level) for level in LEVELS])
@@ -143,7 +143,7 @@ def test_nothing_measured_is_off(known: int) -> None:
     """No series; none whose older outcomes are final before the newer half begins."""
     series = [past_of(outcomes(40, 1))] if known else []
 
-    assert choose_adaptive(series, LEVELS, (30,)) == type(choose_adaptive([], LEVELS, (1,)))(on=False, figures=None)
+    assert choose_adaptive(series, LEVELS, (30,)) == AdaptiveChoice(on=False, figures=None)
 
 
 def test_the_offsets_have_not_seen_what_reaches_into_the_newer_half() -> None:

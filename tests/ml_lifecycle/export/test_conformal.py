@@ -5,6 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from ml_lifecycle.export.conformal import (
+    AdaptiveChoice,
+    AdaptiveFigures,
     AdaptiveStart,
     AdaptiveState,
     Calibration,
@@ -70,6 +72,19 @@ def test_offsets_are_exact_at_heads_and_straight_between() -> None:
     calibration = Calibration(offsets=offsets, adaptive=AdaptiveStart(alphas=(0.05, 0.1, 0.2, 0.5), step=0.01))
 
     np.testing.assert_allclose(calibration.step_offsets(HORIZONS)[:, 3], np.arange(1, 31) / 100.0, rtol=1e-14)
+
+
+def test_adapting_is_on_only_with_figures_that_speak_for_it() -> None:
+    """A bundle cannot claim what was not measured."""
+    figures = AdaptiveFigures(
+        n=9, pinball=0.5, adaptive_pinball=0.6, levels=(0.8,), coverage=(0.7,), adaptive_coverage=(0.8,)
+    )
+
+    assert not AdaptiveChoice(figures=figures).on
+    assert AdaptiveChoice(on=True, figures=figures.model_copy(update={"adaptive_pinball": 0.5})).on
+    for unspoken in (None, figures):
+        with pytest.raises(ValidationError, match="without figures that speak for it"):
+            AdaptiveChoice(on=True, figures=unspoken)
 
 
 @pytest.mark.parametrize(("alphas", "step"), [((0.001,), 0.01), ((0.6,), 0.01), ((0.1,), 0.0), ((0.1,), 1.0)])

@@ -1,0 +1,58 @@
+"""Whether the network that was just trained is to be served with adaptive intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries, make_targets, prepare_series
+from data_pipeline.processing.scaler import Scaler
+from ml_lifecycle.evaluation.adaptive import Past, choose_adaptive
+from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
+from ml_lifecycle.export.conformal import AdaptiveChoice
+from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.parts import Parts, split_ends
+
+TICKERS = 24  # enough to tell; all would add minutes to a training of hundreds
+
+
+def measure_adaptive(
+    config: TrainingConfig,
+    bars_by_ticker: Mapping[str, BarArrays],
+    tickers: Sequence[str],
+    parts: Parts,
+    network: Any,
+    scaler: Scaler,
+) -> AdaptiveChoice:
+    """Let intervals adapt at every bar of the calibration part, as serving would, and choose by what that cost.
+
+    Parameters
+    ----------
+    tickers : those that were trained on; up to 24 of them, evenly spread, are looked at.
+    """
+    every = -(-len(tickers) // TICKERS)
+    asked: list[tuple[BarArrays, PreparedSeries, IntArray]] = []
+    for ticker in tickers[::every]:
+        for piece in bars_by_ticker[ticker].pieces():
+            if len(piece) >= config.input_spec.history_needed:
+                series = prepare_series(piece, config.input_spec)
+                ends = split_ends(series.usable_ends(), piece.trading_day, parts, longest=config.horizons[-1])
+                asked.append((piece, series, ends["calibration"]))
+    first_row = np.cumsum([0, *(len(series.scale) for _, series, _ in asked)])
+    rows = np.concatenate([ends + first for (_, _, ends), first in zip(asked, first_row, strict=False)])
+    if not len(rows):
+        return AdaptiveChoice()
+    answers = scaled_quantiles(network, PreparedSeries.joined([series for _, series, _ in asked]), rows, scaler)
+    parted = np.split(answers, np.cumsum([len(ends) for _, _, ends in asked])[:-1])
+    past = [
+        Past(
+            days=bars.trading_day[ends].astype("datetime64[D]"),
+            bars=ends,
+            quantiles=np.sort(quantiles, axis=-1),
+            actual=make_targets(bars.adj_close, ends, config.horizons)
+            / (series.scale[ends, None] * np.sqrt(config.horizons)),
+        )
+        for (bars, series, ends), quantiles in zip(asked, parted, strict=True)
+    ]
+    return choose_adaptive(past, config.levels, config.horizons)
