@@ -9,8 +9,11 @@ import polars as pl
 import pytest
 
 from data_pipeline.processing.calendars import trading_days
+from ml_lifecycle.export.reference import write_reference_bundle
+from ml_lifecycle.export.writing import write_bundle
 from tests.cli.conftest import Closecast
 from tests.made_up_bars import make_bars
+from tests.ml_lifecycle.export.handmade import make_contents, make_manifest
 
 OWN = """
 import numpy as np
@@ -119,3 +122,25 @@ def test_the_guides_own_method_runs_as_it_stands(closecast: Closecast, prices: P
     returns = np.diff(np.log(bars.adj_close[end - 251 : end + 1]))
     expected = bars.adj_close[end] * np.exp(np.quantile(returns, first["quantile"].to_numpy()))
     np.testing.assert_allclose(first["price"].to_numpy(), expected, rtol=1e-9)
+
+
+def test_a_bundle_is_named_by_its_id_and_asked_only_after_its_calibration(
+    closecast: Closecast, prices: Path, tmp_path: Path
+) -> None:
+    """The reference bundle is the naive itself, and has seen nothing; the network was calibrated to 2013-01-02."""
+    contents = make_contents()
+    network = write_bundle(tmp_path / "bundles", contents, make_manifest(contents))
+    plain = write_reference_bundle(tmp_path / "bundles")
+    asked = ("--bars", str(prices), "--every", "10", "--out", str(tmp_path / "q.parquet"))
+
+    refused = closecast("backtest", str(network), "--from", "2013-01-02", *asked)
+    done = closecast("backtest", str(plain), str(network), "naive", "--from", "2016-03-31", *asked, "--json")
+
+    assert (refused.code, "has seen the days to 2013-01-02" in refused.err) == (3, True)
+    assert done.code == 0, done.err
+    assert set(json.loads(done.out)["files"]) == {plain.name[:12], network.name[:12], "naive"}
+    naive, ours, theirs = (
+        pl.read_parquet(tmp_path / f"q.{name}.parquet") for name in ("naive", plain.name[:12], network.name[:12])
+    )
+    assert naive.equals(ours)
+    assert not naive.equals(theirs)
