@@ -129,3 +129,21 @@ def _learnt_before_training(config, bars, parts):  # type: ignore[no-untyped-def
 def _future_replaced(bars: BarArrays, last: date, variant: str) -> BarArrays:
     end = int(np.searchsorted(bars.trading_day, np.datetime64(last), side="right")) - 1
     return future_variants(bars, end)[variant] if end < len(bars) - 1 else bars
+
+
+@pytest.mark.parametrize(("gate_days", "after"), [(0, 10), (10, 10), (40, 40), (99, 99)])
+def test_at_least_the_days_of_the_gate_are_left_after_calibration(gate_days: int, after: int) -> None:
+    """All parts shrink alike: half, a quarter and three twentieths of what is left."""
+    config = tiny_config(train_share=0.5, validation_share=0.25, calibration_share=0.15, gate_days=gate_days)
+    bars = {"A": make_bars(100, start="2020-01-01")}
+
+    parts = part_dates(config, bars)
+
+    assert int(np.sum(np.array(parts.calibration_end, dtype="datetime64[D]") < DAYS)) in (after, after + 1)
+    if gate_days == 40:
+        assert parts.train_end == DAYS[int(60 * 5 / 9) - 1].item()
+
+
+def test_no_more_days_than_the_gate_wants_are_too_few() -> None:
+    with pytest.raises(TooFewPairsError, match="100 trading days are stored, and the newest 100 are the gate's"):
+        part_dates(tiny_config(gate_days=100), {"A": make_bars(100)})
