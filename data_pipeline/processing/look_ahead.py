@@ -61,13 +61,22 @@ def future_moves(
     step : bars to arrays by name, of what may depend on bars up to row ``end`` only.
     """
     for past, base in {"": bars, **awkward_pasts(bars, end)}.items():
-        known, error = _attempt(step, base)
-        if error:
-            yield "", f"the bars{past}: {error}"
-            continue
-        yield from _moves(f"the same bars{past} again", step, base, known)
-        for name, variant in future_variants(base, end, seed).items():
-            yield from _moves(f"bars after the cutoff {name}{past}", step, variant, known)
+        found = list(_future_moves(step, base, past, end=end, seed=seed))
+        yield from found
+        if found:  # on another past the same would be told again
+            return
+
+
+def _future_moves(
+    step: Callable[[BarArrays], Named], bars: BarArrays, past: str, *, end: int, seed: int
+) -> Iterator[tuple[str, str]]:
+    known, error = _attempt(step, bars)
+    if error:
+        yield "", f"the bars{past}: {error}"
+        return
+    yield from _moves(f"the same bars{past} again", step, bars, known)
+    for name, variant in future_variants(bars, end, seed).items():
+        yield from _moves(f"bars after the cutoff {name}{past}", step, variant, known)
 
 
 def rescaling_moves(

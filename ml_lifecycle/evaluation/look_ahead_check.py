@@ -40,6 +40,7 @@ Universe = Mapping[str, BarArrays]
 
 FUTURE = 40  # bars after a cutoff, at least: longer than any horizon
 SURROUNDINGS = 300  # bars after a cutoff, at most
+CONTEXT_MARK = " (context)"  # a column may stand in the window and in the context
 RECENT = 20  # windows up to the cutoff that are compared
 HORIZONS = (1, 5, 10, 21)
 BATCH_TOLERANCE = 1e-6  # in units of the forecast's own spread: a graph in single precision, fed in other batches
@@ -107,9 +108,14 @@ def check_bundle_faults(bundle: "Bundle", bars: Universe, *, seed: int = 0) -> I
 def check_inputs(
     spec: InputSpec, bars: Universe, stages: InputStages | None = None, *, n_places: int = 3, seed: int = 0
 ) -> Iterator[Fault]:
-    """Faults of every column that a network reads, and of the windows that are cut from them."""
-    yield from check_columns([spec.find(name) for name in (*spec.columns, *spec.context_columns)], bars, seed=seed)
-    yield from check_windows(spec, bars, stages or InputStages(), n_places=n_places, seed=seed)
+    """Faults of every column that a network reads, and of windows that are cut from columns without one."""
+    named = {name: spec.find(name) for name in (*spec.columns, *spec.context_columns)}
+    of_columns = list(check_columns(named.values(), bars, seed=seed))
+    yield from of_columns
+    faulty = {fault.column for fault in of_columns}
+    for fault in check_windows(spec, bars, stages or InputStages(), n_places=n_places, seed=seed):
+        if fault.column.removesuffix(CONTEXT_MARK) not in faulty:
+            yield fault
 
 
 def check_columns(
@@ -252,5 +258,5 @@ def too_short(stage: str, column: str, needed: int) -> Fault:
 def _by_column(spec: InputSpec, windows: Windows) -> dict[str, FloatArray]:
     """A window column ``(n * lookback,)`` or context column ``(n,)`` by its name, and the scale."""
     of_window = {name: windows.window[:, :, place].ravel() for place, name in enumerate(spec.columns)}
-    of_context = {f"{name} (context)": windows.context[:, place] for place, name in enumerate(spec.context_columns)}
+    of_context = {f"{name}{CONTEXT_MARK}": windows.context[:, place] for place, name in enumerate(spec.context_columns)}
     return {**of_window, **of_context, "volatility scale": windows.scale}
