@@ -62,11 +62,11 @@ class Past:
         """The same with ``offsets (n_horizons, n_levels)`` added, as serving adds them."""
         return replace(self, quantiles=np.sort(self.quantiles + offsets, axis=-1))
 
-    def final_before(self, day: np.datetime64, horizon: int) -> Self:
-        """The cutoffs whose outcome is final before the first cutoff from ``day`` on; none where there is no such."""
+    def known_before(self, day: np.datetime64, horizons: Sequence[int]) -> FloatArray:
+        """``actual``, NaN where the outcome is not final before the first cutoff from ``day`` on; all where none is."""
         first = int(np.searchsorted(self.days, day))
-        n = int(np.searchsorted(self.bars[:first] + horizon, self.bars[first])) if first < len(self) else 0
-        return type(self)(self.days[:n], self.bars[:n], self.quantiles[:n], self.actual[:n])
+        until = self.bars[first] if first < len(self) else 0
+        return np.where(self.bars[:, None] + np.asarray(horizons) < until, self.actual, np.nan)
 
 
 def adaptive_along(
@@ -124,15 +124,13 @@ def choose_adaptive(
     if not len(every_day):
         return AdaptiveChoice()
     middle = every_day[len(every_day) // 2]
-    older = [past.final_before(middle, max(horizons)) for past in series]
-    offsets = conformal_offsets(
-        np.concatenate([past.actual for past in older]), np.concatenate([past.quantiles for past in older]), levels
-    )
+    older = np.concatenate([past.known_before(middle, horizons) for past in series])
+    offsets = conformal_offsets(older, np.concatenate([past.quantiles for past in series]), levels)
     fixed = [past.moved(offsets) for past in series]
     adapted = [adaptive_along(past, levels, horizons, step=step).quantiles for past in fixed]
     newer = [past.days >= middle for past in series]
     actual = np.concatenate([past.actual[late] for past, late in zip(fixed, newer, strict=True)])
-    if not any(map(len, older)) or not np.isfinite(actual).any():
+    if not np.isfinite(older).any() or not np.isfinite(actual).any():
         return AdaptiveChoice()
     figures = _figures(
         actual,
