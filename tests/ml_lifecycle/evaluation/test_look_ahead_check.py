@@ -239,6 +239,37 @@ def test_tuning_on_the_test_part_is_caught(tiny_checkpoint: Checkpoint) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("decided", "bound", "told_of"),
+    [
+        ("weights_sha256", "validation_end", ["weights"]),
+        ("weights_sha256", "train_end", []),  # the validation part may choose among the looks
+        ("scaler", "train_end", ["scaler"]),
+        ("calibration_offsets", "validation_end", []),  # that is what the calibration part is for
+        ("calibration_offsets", "calibration_end", ["calibration"]),
+        ("train_loss", "train_end", ["training losses"]),
+        ("validation_loss", "train_end", []),
+        ("validation_loss", "validation_end", ["looks"]),
+    ],
+)
+def test_each_part_may_decide_what_it_is_there_for_and_nothing_before(
+    tiny_checkpoint: Checkpoint, decided: str, bound: str, told_of: list[str]
+) -> None:
+    """Trainings that let one thing hang on the newest bar, which every other future changes."""
+
+    def deciding(config: TrainingConfig, bars_by_ticker: Universe, /, **_: object) -> Checkpoint:
+        content, newest = tiny_checkpoint.content, float(bars_by_ticker["T1"].close[-1])
+        if decided.endswith("_loss"):
+            moved = {"history": [look.model_copy(update={decided: newest}) for look in content.history]}
+        else:
+            moved = {decided: newest}
+        return replace(tiny_checkpoint, content=content.model_copy(update={**moved, "config": config}))
+
+    faults = told(check_training(deciding, tiny_config(), tiny_universe(), bounds=(bound,)))
+
+    assert [fault.rpartition("changed: other ")[2] for fault in faults] == told_of
+
+
 class WholeSeriesForecaster(NaiveForecaster):
     """Its width is that of all returns there are, later ones too."""
 
