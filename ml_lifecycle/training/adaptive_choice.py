@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries, make_targets, prepare_series
 from data_pipeline.processing.scaler import Scaler
 from ml_lifecycle.evaluation.adaptive import Past, choose_adaptive
@@ -32,27 +32,38 @@ def measure_adaptive(
     tickers : those that were trained on; up to 24 of them, evenly spread, are looked at.
     """
     every = -(-len(tickers) // TICKERS)
+    past = calibration_past(config, [bars_by_ticker[ticker] for ticker in tickers[::every]], parts, network, scaler)
+    return choose_adaptive(past, config.levels, config.horizons)
+
+
+def calibration_past(
+    config: TrainingConfig, many_bars: Sequence[BarArrays], parts: Parts, network: Any, scaler: Scaler
+) -> list[Past]:
+    """What a network foretold at every bar of the calibration part, before any offset, and what came; scaled units.
+
+    A ticker with holes gives one entry for each piece between them; one without a cutoff in the part gives none.
+    """
     asked: list[tuple[BarArrays, PreparedSeries, IntArray]] = []
-    for ticker in tickers[::every]:
-        for piece in bars_by_ticker[ticker].pieces():
-            if len(piece) >= config.input_spec.history_needed:
-                series = prepare_series(piece, config.input_spec)
-                ends = split_ends(series.usable_ends(), piece.trading_day, parts, longest=config.horizons[-1])
-                asked.append((piece, series, ends["calibration"]))
+    for piece in (piece for bars in many_bars for piece in bars.pieces()):
+        if len(piece) >= config.input_spec.history_needed:
+            series = prepare_series(piece, config.input_spec)
+            parted = split_ends(series.usable_ends(), piece.trading_day, parts, longest=config.horizons[-1])
+            if len(ends := parted["calibration"]):
+                asked.append((piece, series, ends))
+    if not asked:
+        return []
     first_row = np.cumsum([0, *(len(series.scale) for _, series, _ in asked)])
     rows = np.concatenate([ends + first for (_, _, ends), first in zip(asked, first_row, strict=False)])
-    if not len(rows):
-        return AdaptiveChoice()
     answers = scaled_quantiles(network, PreparedSeries.joined([series for _, series, _ in asked]), rows, scaler)
-    parted = np.split(answers, np.cumsum([len(ends) for _, _, ends in asked])[:-1])
-    past = [
-        Past(
-            days=bars.trading_day[ends].astype("datetime64[D]"),
-            bars=ends,
-            quantiles=np.sort(quantiles, axis=-1),
-            actual=make_targets(bars.adj_close, ends, config.horizons)
-            / (series.scale[ends, None] * np.sqrt(config.horizons)),
-        )
-        for (bars, series, ends), quantiles in zip(asked, parted, strict=True)
-    ]
-    return choose_adaptive(past, config.levels, config.horizons)
+    each = np.split(answers, np.cumsum([len(ends) for _, _, ends in asked])[:-1])
+    return [_past(config, *entry, quantiles) for entry, quantiles in zip(asked, each, strict=True)]
+
+
+def _past(config: TrainingConfig, bars: BarArrays, series: PreparedSeries, ends: IntArray, told: FloatArray) -> Past:
+    in_scale = series.scale[ends, None] * np.sqrt(config.horizons)
+    return Past(
+        days=bars.trading_day[ends].astype("datetime64[D]"),
+        bars=ends,
+        quantiles=np.sort(told, axis=-1),
+        actual=make_targets(bars.adj_close, ends, config.horizons) / in_scale,
+    )
