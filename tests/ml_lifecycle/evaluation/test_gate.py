@@ -109,7 +109,7 @@ def test_every_further_challenge_spends_less_and_all_of_them_five_percent() -> N
 
 def test_long_horizons_do_not_outvote_short_ones() -> None:
     """In log returns a month's loss is five times a day's; here each counts as a share of the champion's."""
-    evidence = known_volatility(229)
+    evidence = simulation.correlated_ar1(np.random.default_rng(SEED), 20, phi=0.15)
     scale = np.array([1.0, 1.0, 1000.0])
     stretched = replace(
         evidence,

@@ -1,5 +1,8 @@
 """Shadows forecast what the champion was asked for: frozen beside it, served to nobody."""
 
+from dataclasses import replace
+from datetime import date
+
 import httpx
 import pytest
 from sqlalchemy import select
@@ -16,7 +19,7 @@ from ml_lifecycle.export.writing import write_bundle
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
 from tests.app.freezing import freeze
-from tests.app.windows import fresh_window, make_window
+from tests.app.windows import VERSION, fresh_window, make_window
 from tests.ml_lifecycle.export.handmade import make_contents, make_manifest
 
 
@@ -76,19 +79,20 @@ async def test_a_window_that_went_on_is_not_followed_on_other_bars(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
 ) -> None:
     """And a shadow that was ended forecasts nothing more."""
-    ended, long, late = [await registered(db, settings, used) for used in (961, 962, 963)]
-    await publish_windows(db, [make_window("AAPL")])
-    for bundle in (ended, long):
+    ended, left = [await registered(db, settings, used) for used in (961, 962)]
+    await publish_windows(db, [make_window(ticker) for ticker in ("AAPL", "IBM", "MSFT")])
+    for bundle in (ended, left):
         await shadow(db, bundle)
     await shadow(db, ended, shadowing=False)
-    await client.get("/predict/AAPL", headers=registered_user.headers)
+    for ticker in ("AAPL", "IBM", "MSFT"):
+        await client.get(f"/predict/{ticker}", headers=registered_user.headers)
+    collected_anew = make_window("AAPL", version=replace(VERSION, version=2))
+    await publish_windows(db, [collected_anew])
+    await publish_windows(db, [make_window("MSFT", cutoff=date(2013, 3, 4))])
 
     assert await follow(settings) == 1
-
-    await shadow(db, late)
-    await publish_windows(db, [fresh_window("AAPL")])
-    assert await follow(settings) == 0
-    assert [len(await by_bundle(db, bundle)) for bundle in (ended, long, late)] == [0, 1, 0]
+    assert [row.ticker for row in await by_bundle(db, left)] == ["IBM"]
+    assert await by_bundle(db, ended) == []
 
 
 async def test_a_shadow_that_becomes_champion_is_served_what_it_said(
