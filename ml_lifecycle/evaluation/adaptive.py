@@ -85,8 +85,11 @@ def adaptive_along(
 
     Raises
     ------
-    ConfigurationError : an interval promises less than one half: its α would lie beyond ``ALPHA_RANGE``.
+    ConfigurationError : the levels are not symmetric, or an interval promises less than one half: its α would lie
+        beyond ``ALPHA_RANGE``.
     """
+    if not np.allclose(np.add(levels, levels[::-1]), 1.0, rtol=0.0, atol=1e-12):
+        raise ConfigurationError("no adaptive calibration of levels that are not symmetric around the median")
     promised = nominal_alphas(levels)
     if max(promised) > ALPHA_RANGE[1]:
         raise ConfigurationError(

@@ -59,6 +59,20 @@ def test_methods_side_by_side_from_a_file(closecast: Closecast, prices: Path, tm
     assert set(rows["ticker"]) == {"AAA", "BBB"}
 
 
+def test_adaptive_intervals_stand_beside_the_fixed_ones(closecast: Closecast, prices: Path, tmp_path: Path) -> None:
+    asked = ("--bars", str(prices), "--from", "2016-02-01", "--horizons", "1", "--out", str(tmp_path / "q.parquet"))
+
+    done = closecast("backtest", "drift", "--adaptive", *asked, "--json")
+
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert [row["method"] for row in told["scores"]] == ["drift", "naive", "drift+adaptive"]
+    assert list(told["files"]) == ["drift", "drift+adaptive"]
+    fixed, adapted = (pl.read_parquet(path) for path in told["files"].values())
+    assert fixed.drop("price").equals(adapted.drop("price"))
+    assert not fixed.equals(adapted)
+
+
 def test_the_table_names_every_method_and_the_files(closecast: Closecast, prices: Path, tmp_path: Path) -> None:
     out = tmp_path / "q.parquet"
 

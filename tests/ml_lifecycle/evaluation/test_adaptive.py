@@ -106,11 +106,15 @@ def test_coverage_returns_where_outcomes_have_become_wilder() -> None:
     assert metrics.coverage(actual[:, 0], np.full(4000, NORMAL[EIGHTY]), np.full(4000, -NORMAL[EIGHTY])) < 0.65
 
 
-def test_an_interval_of_less_than_one_half_cannot_adapt() -> None:
-    levels = (0.3, 0.5, 0.7)
+@pytest.mark.parametrize(
+    ("levels", "reason"), [((0.3, 0.5, 0.7), "promise less than 50%"), ((0.1, 0.5, 0.8), "not symmetric")]
+)
+def test_an_interval_of_less_than_one_half_or_with_uneven_ends_cannot_adapt(
+    levels: tuple[float, ...], reason: str
+) -> None:
     past = past_of(outcomes(5))
 
-    with pytest.raises(ConfigurationError, match="promise less than 50%"):
+    with pytest.raises(ConfigurationError, match=reason):
         adaptive_along(Past(past.days, past.bars, past.quantiles[..., 3:6], past.actual), levels, (1,))
 
 
