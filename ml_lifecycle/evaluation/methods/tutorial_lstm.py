@@ -71,7 +71,7 @@ class TutorialLstmMethod:
                 layers.Dense(1),
             ]
         )
-        network.compile(optimizer="adam", loss="mean_squared_error")
+        network.compile(optimizer="adam", loss="mean_squared_error", jit_compile=False)
         return network
 
 
