@@ -35,6 +35,7 @@ def test_all_the_promised_commands_are_there() -> None:
     promised = {
         *(("demo",), ("collect",), ("train",), ("export",), ("evaluate",), ("promote",), ("serve",), ("api",)),
         *(("backtest",), ("lookahead-check",), ("worker",), ("migrate",), ("models", "list"), ("users", "create")),
+        *(("rollback",), *(("models", name) for name in ("show", "diff", "history", "shadow"))),
     }
     assert set(commands()) == promised
 
