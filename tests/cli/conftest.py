@@ -39,7 +39,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def closecast(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Closecast:
-    """Run `closecast ARGUMENTS` in this process."""
+    """Run `closecast ARGUMENTS` in this process, as in a pipe."""
+    # Rich reads COLUMNS, which the tests' own workers set, when the module is imported.
+    monkeypatch.setattr(console.out, "width", console.WIDTH_WITHOUT_TERMINAL)
 
     def run(*arguments: str, typed: str = "") -> Finished:
         monkeypatch.setattr(sys, "argv", ["closecast", *arguments])

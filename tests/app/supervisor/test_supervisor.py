@@ -135,20 +135,24 @@ def sample_windows(serving: Serving) -> None:
 
 
 async def ask(serving: Serving, token: str, ticker: str) -> tuple[str, str] | None:
-    """Request id and forecast id of one prediction, on a connection of its own; None where no answer came."""
+    """Request id and forecast id of one prediction, on a connection of its own; None where no whole answer came."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
-        writer.write(f"GET /predict/{ticker} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\n".encode())
-        writer.write(b"Connection: close\r\n\r\n")
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        writer.close()
     except OSError:
         return None
-    status, *headers = head.decode().split("\r\n")
-    if " 200 " not in status:
+    writer.write(f"GET /predict/{ticker} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer {token}\r\n".encode())
+    writer.write(b"Connection: close\r\n\r\n")
+    try:
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    except OSError:
         return None
-    request_id = next(line.split(": ")[1] for line in headers if line.lower().startswith("x-request-id"))
-    return request_id, json.loads(body)["forecast_id"]
+    finally:
+        writer.close()
+    status, *lines = head.decode().lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    if " 200 " not in status or len(body) < int(headers.get("content-length", sys.maxsize)):
+        return None  # refused, or cut off by the kill
+    return headers["x-request-id"], json.loads(body)["forecast_id"]
 
 
 @pytest.mark.usefixtures("sample_windows")
