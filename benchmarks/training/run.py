@@ -76,7 +76,7 @@ def main() -> None:
 
 def measure(variant: Variant, n_batches: int) -> dict[str, float]:
     """Seconds by the clock and by the processor, per batch."""
-    config = load_config("default", batch_size=variant.batch_size, members=variant.members, **_own_columns())
+    config = load_config("default", batch_size=variant.batch_size, members=variant.members)
     data = gather(config, {f"T{seed}": _made_up(seed) for seed in range(N_TICKERS)}, PARTS)
     sample = data.series.windows(sample_rows(data.pairs["train"]))
     scaler = fit_scaler(config.scaler, sample.window, sample.context)
@@ -150,13 +150,6 @@ def _row(variant: Variant, seen: dict[str, float] | None) -> str:
         f"| {variant.told} | {per_second:,.0f} | {at_best:,.0f} | {100 * seen['feeding_share']:.0f} % | "
         f"{seen['first_seconds']:.0f} s | {seen['peak_mib']:,.0f} MiB |"
     )
-
-
-def _own_columns() -> dict[str, Any]:
-    """The made-up tickers have no universe, so its two columns are replaced by two of the bars."""
-    columns = load_config("default").columns
-    stand_in = {"market_return": "intraday_return", "market_absolute_return": "absolute_return"}
-    return {"columns": [stand_in.get(name, name) for name in columns]}
 
 
 def _made_up(seed: int) -> BarArrays:

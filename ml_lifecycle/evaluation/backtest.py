@@ -130,12 +130,13 @@ def backtest(
     levels = common_levels(methods)
     spans = _spans(plan, bars_by_ticker)
     shared = {name: method for name, method in methods.items() if isinstance(method, Trainable)}
+    learn_from = bars_by_ticker if learn_from is None else learn_from  # an empty one means nothing, not everything
     learnt: dict[str, list[Forecaster]] = {}
     for name, method in shared.items():
         if not method.one_ticker:
             if progress:
                 progress(0, len(bars_by_ticker), f"training {name}")
-            learnt[name] = [method.fitted(span.learnt(learn_from or bars_by_ticker)) for span in spans]
+            learnt[name] = [method.fitted(span.learnt(learn_from)) for span in spans]
     needed = max(method.history_needed for method in methods.values())
     asked = [entry for ticker, bars in bars_by_ticker.items() for entry in _entries(ticker, bars, spans, needed)]
     if not asked:

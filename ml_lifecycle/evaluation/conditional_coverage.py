@@ -1,4 +1,4 @@
-"""Coverage where it counts: in calm and in stormy markets, by exchange, by year."""
+"""Coverage where it counts: by third of the share's volatility at the cutoff, by exchange, by year."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -39,7 +39,8 @@ def conditional_coverage(
 ) -> tuple[ConditionalCoverage, ...]:
     """Coverage by third of the volatility known at the cutoff, by exchange and by year of the cutoff.
 
-    Thirds are those of all forecasts of a horizon. Groups of fewer than 30 forecasts are left out.
+    Thirds are those of all forecasts of a horizon, tickers and days together: the calm one is largely shares of
+    low volatility, no calm market. Groups of fewer than 30 forecasts are left out.
     """
     return tuple(row for horizon in horizons for row in _of_horizon(outcomes, levels, horizon))
 

@@ -16,7 +16,8 @@ FAN_CUTOFFS = 250
 SKILL_NOTE = "Every horizon; the number of cutoff days in grey. A year of few days says little."
 COVERAGE_NOTE = (
     "Share of outcomes inside each interval, the naive's in grey. Calm, usual and stormy are thirds of the forecasts, "
-    "by the volatility known at the cutoff. Groups of fewer than 30 forecasts are left out."
+    "by the share's volatility at the cutoff, over all tickers and days: "
+    "the calm third is largely shares of low volatility. Groups of fewer than 30 forecasts are left out."
 )
 OURS, NAIVE, TRUTH, BAND = "#0b6e99", "#9a9a9a", "#1c1c1c", "rgba(11,110,153,0.16)"
 
@@ -75,7 +76,7 @@ def _measured(forecasts: ForecastRows) -> list[str]:
     sections.append(_heading("Forecast over truth"))
     sections += [_figure(fan(forecasts, horizon), f"fan-{horizon}") for horizon in shown]
     sections += [_heading("Calibration"), _figure(calibration_figure(forecasts, shown), "calibration")]
-    sections += [_heading("Coverage in calm and in stormy markets"), _paragraph(COVERAGE_NOTE)]
+    sections += [_heading("Coverage in the calm and stormy thirds of the forecasts"), _paragraph(COVERAGE_NOTE)]
     sections.append(coverage_table(forecasts, shown))
     return [*sections, _heading("Residuals"), _figure(residuals(forecasts, shown), "residuals")]
 

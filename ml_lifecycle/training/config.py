@@ -16,7 +16,7 @@ from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
 
 CONFIGS = Path(__file__).parent / "configs"
-# Chosen by benchmarks/input_columns; the table stands in docs/input_columns.md.
+# What a configuration gets that names none; what was chosen (docs/input_columns.md) is configs/default.yaml.
 COLUMNS = ("log_return", "range_volatility", "gap", "volume_ratio")
 CONTEXT_COLUMNS = (
     "volatility_level",

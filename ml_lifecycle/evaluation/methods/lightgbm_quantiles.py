@@ -26,7 +26,7 @@ SETTINGS = {
     "feature_fraction": 0.8,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 1,  # on busy cores OpenMP's barriers cost more than a second thread brings
+    "num_threads": 1,  # on cores that are not free OpenMP's barriers cost more than a second thread brings
     "seed": 7,
     "verbosity": -1,
 }

@@ -169,6 +169,14 @@ def test_learning_from_other_tickers_than_are_forecast() -> None:
     assert [list(each) for each in learner.learnt] == [["B"]]
 
 
+def test_nothing_to_learn_from_is_not_everything_that_is_forecast() -> None:
+    learner = Learner()
+
+    list(backtest({"learner": learner}, {"A": BARS["A"]}, Plan(start=FROM, horizons=(1,)), learn_from={}))
+
+    assert learner.learnt == [{}]
+
+
 def test_the_file_has_one_row_for_each_quantile(tmp_path: Path) -> None:
     out = tmp_path / "new" / "q.parquet"
     bars = {"A": replace(BARS["A"], adj_close=0.5 * BARS["A"].close), "B": BARS["B"]}

@@ -21,7 +21,7 @@ def test_the_page_shows_fan_residuals_calibration_and_skill(tiny_checkpoint: Che
 
     headings = re.findall("<h2>(.*?)</h2>", page)
     shown = "Scores beside the naive|Skill by horizon|Skill by year|Forecast over truth|Calibration|"
-    shown += "Coverage in calm and in stormy markets|Residuals|Training"
+    shown += "Coverage in the calm and stormy thirds of the forecasts|Residuals|Training"
     assert headings == shown.split("|")
     assert tiny_checkpoint.content.weights_sha256 in page
 
