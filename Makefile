@@ -44,7 +44,7 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --extra keras -c requirements-train.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
 
-gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about ten minutes
+gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run
 
 clean: ## Remove what tools left; .venv and .closecast stay
