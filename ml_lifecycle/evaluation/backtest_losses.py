@@ -11,7 +11,7 @@ from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.backtest import Block
-from ml_lifecycle.evaluation.evaluate import INTERVALS
+from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
 
 BoolArray = NDArray[np.bool_]
 
@@ -105,14 +105,3 @@ _ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "volatility")
 def intervals(levels: Sequence[float]) -> list[float]:
     """The central intervals that the levels bound, of 50, 80, 90 and 95 %."""
     return [level for level in INTERVALS if interval_places(levels, level)]
-
-
-def interval_places(levels: Sequence[float], level: float) -> tuple[int, ...]:
-    """Places of the two quantiles that bound a central interval; empty where they are not among the levels.
-
-    >>> interval_places((0.1, 0.5, 0.9), 0.8)
-    (0, 2)
-    """
-    ends = (0.5 - level / 2.0, 0.5 + level / 2.0)
-    places = [np.flatnonzero(np.abs(np.array(levels) - end) < 1e-9) for end in ends]
-    return tuple(int(place[0]) for place in places) if all(map(len, places)) else ()

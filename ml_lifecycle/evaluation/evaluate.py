@@ -22,11 +22,11 @@ from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
 from data_pipeline.processing.own_columns import allow
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
+from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
 from ml_lifecycle.evaluation.significance import Label, Skill, skill_label
 from ml_lifecycle.export.manifest import HORIZONS
 
 ALL_TICKERS = "all"
-INTERVALS = (0.5, 0.8, 0.9, 0.95)
 TICKERS_AT_ONCE = 16
 DATA_ERROR = 3  # exit code, as the command line has it
 
@@ -346,7 +346,7 @@ def _scores(ticker: str, horizon: int, rows: ForecastRows) -> Scores:
         naive_information_coefficient=None,
         pinball=float(np.mean(losses)),
         naive_pinball=float(np.mean(naive_losses)),
-        intervals=tuple(_interval(rows, level) for level in INTERVALS if _ends_of(rows.levels, level)),
+        intervals=tuple(_interval(rows, level) for level in INTERVALS if interval_places(rows.levels, level)),
         skill=skill,
     )
 
@@ -356,7 +356,7 @@ def _unlabelled(row: Scores) -> Scores:
 
 
 def _interval(rows: ForecastRows, level: float) -> IntervalScore:
-    lower, upper = _ends_of(rows.levels, level)
+    lower, upper = interval_places(rows.levels, level)
     ends, naive_ends = (
         (rows.quantiles[:, lower], rows.quantiles[:, upper]),
         (rows.naive[:, lower], rows.naive[:, upper]),
@@ -368,13 +368,6 @@ def _interval(rows: ForecastRows, level: float) -> IntervalScore:
         naive_coverage=metrics.coverage(rows.actual, *naive_ends),
         naive_width=metrics.mean_width(*naive_ends),
     )
-
-
-def _ends_of(levels: tuple[float, ...], level: float) -> tuple[int, ...]:
-    """Places of the quantiles that bound a central interval; empty where they are not among the levels."""
-    wanted = (0.5 - level / 2.0, 0.5 + level / 2.0)
-    places = tuple(int(np.argmin(np.abs(np.array(levels) - end))) for end in wanted)
-    return places if np.allclose([levels[place] for place in places], wanted, rtol=0.0, atol=1e-9) else ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from ml_lifecycle.evaluation import metrics
-from ml_lifecycle.evaluation.backtest_losses import interval_places
-from ml_lifecycle.evaluation.evaluate import INTERVALS
 from ml_lifecycle.evaluation.gate_significance import diebold_mariano
+from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
 from ml_lifecycle.evaluation.significance import daily_means
 
 GATE_HORIZONS = (1, 5, 21)  # a day, a week, a month: steps between them repeat these, and cost power

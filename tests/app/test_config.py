@@ -1,11 +1,18 @@
 """A setting that cannot be is refused by the name of its variable, with what it may be."""
 
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from app.config import Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_setting_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CLOSECAST_")]:
+        monkeypatch.delenv(name)
 
 
 def refusals(**values: object) -> list[tuple[str, str]]:
