@@ -151,7 +151,7 @@ def _run(file: Path, source: bytes, digest: str) -> ModuleType:
     sys.modules[module.__name__] = module  # where dataclasses look for the module they are in
     try:
         exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # noqa: S102 - the user's own, as asked
-    except Exception as error:
+    except Exception as error:  # whatever code of anybody's raises is what to tell, in one line
         del sys.modules[module.__name__]
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(f"own columns: {file}: {told}") from error
