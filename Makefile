@@ -40,8 +40,8 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
 	$(COMPILE) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml
 	$(COMPILE) --extra worker -c requirements-train.txt -o requirements-worker.txt pyproject.toml
-	$(COMPILE) --extra serve -c requirements-worker.txt -o requirements.txt pyproject.toml
-	$(COMPILE) --extra keras -c requirements-train.txt -o requirements-keras.txt pyproject.toml
+	$(COMPILE) --extra redis -c requirements-dev.txt -o requirements.txt pyproject.toml
+	$(COMPILE) --extra keras --extra redis -c requirements-dev.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
