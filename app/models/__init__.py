@@ -1,8 +1,10 @@
 """ORM models, one module per subject; importing this package fills ``Base.metadata``."""
 
+from app.models.api_key import ApiKey
 from app.models.base import Base
 from app.models.challenge import Challenge, ShadowDecision
 from app.models.forecast import Forecast
+from app.models.limits import DailyQuota, SignInBrake
 from app.models.market_data import (
     DataVersionRow,
     NewTickerRequest,
@@ -18,9 +20,11 @@ from app.models.token import RefreshToken, SignIn
 from app.models.user import User
 
 __all__ = [
+    "ApiKey",
     "Base",
     "BundleRow",
     "Challenge",
+    "DailyQuota",
     "DataVersionRow",
     "Forecast",
     "NewTickerRequest",
@@ -31,6 +35,7 @@ __all__ = [
     "ServingWindowRow",
     "ShadowDecision",
     "SignIn",
+    "SignInBrake",
     "SourceBudget",
     "SourceCircuit",
     "User",

@@ -10,7 +10,10 @@ from app.models.base import Base
 
 
 class SignIn(Base):
-    """One sign-in with a password; every token names it (``sid``), so revoking this row stops all of them at once."""
+    """One sign-in with a password; every token names it (``sid``), so revoking this row stops all of them at once.
+
+    ``address_digest`` tells where its owner signs in from, also when strangers use up the account's brake.
+    """
 
     __tablename__ = "sign_ins"
 
@@ -18,6 +21,7 @@ class SignIn(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    address_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
 
 
 class RefreshToken(Base):
