@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -34,7 +34,15 @@ KNOWN_DEFAULT_SECRETS = frozenset(
     }
 )
 
+# What browsers send as `Origin`; `*` is none, so that nobody opens the API to every site in passing.
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=253)]
+
 PREFIX = "CLOSECAST_"
+JSON_EXAMPLES: Final = {
+    "store_options": '{"region": "eu-west-1"}',
+    "sources": '["yfinance", "files"]',
+    "cors_origins": '["https://app.example.org"]',
+}
 # Read by others than `Settings`: docker-compose.yml, the tests, and the processes of one supervisor.
 OTHER_VARIABLES = frozenset({"CLOSECAST_PUBLISH", "CLOSECAST_SHARED", "CLOSECAST_LISTEN_FD", "CLOSECAST_LIFELINE_FD"})
 
@@ -88,6 +96,11 @@ class Settings(BaseSettings):
     refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
     password_threads: PositiveInt = 1  # of each worker: more hash faster in a login flood and leave forecasts less
     body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
+    header_limit_bytes: PositiveInt = 16_384  # more of request line and headers is a 431
+    cors_origins: list[Origin] = []  # other sites whose scripts may call the API from a browser; none unless named
+    trusted_proxies: str = "127.0.0.1"  # addresses or networks, joined by commas, whose X-Forwarded-… are believed
+    docs_enabled: bool = True  # /docs, /redoc and /openapi.json
+    internal_port: int | None = Field(default=None, ge=1, le=65535)  # docs and metrics answer there, not at `port`
     inference_engine: Literal["onnx", "keras"] = "onnx"
     metrics_enabled: bool = True
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)  # None: the worker serves no metrics itself
@@ -113,13 +126,13 @@ class Settings(BaseSettings):
     model_max_age_days: PositiveInt = 90  # an older champion is flagged
     model_hard_age_days: PositiveInt = 365  # past it the reference serves
 
-    @field_validator("store_options", "sources", mode="before")
+    @field_validator(*JSON_EXAMPLES, mode="before")
     @classmethod
     def _read_json(cls, value: Any, info: ValidationInfo) -> Any:
         try:
             return from_json(value) if isinstance(value, str) else value
         except ValueError as error:
-            example = '{"region": "eu-west-1"}' if info.field_name == "store_options" else '["yfinance", "files"]'
+            example = JSON_EXAMPLES[str(info.field_name)]
             raise PydanticCustomError("json", "Input should be JSON such as {example}", {"example": example}) from error
 
     @model_validator(mode="after")
@@ -128,6 +141,12 @@ class Settings(BaseSettings):
             first, second = variable("model_hard_age_days"), variable("model_max_age_days")
             # Not a ValueError: pydantic would put its class before the message.
             raise PydanticCustomError("ages_in_order", f"{first} must not be less than {second}")
+        return self
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.internal_port == self.port:
+            raise PydanticCustomError("ports_differ", f"{variable('internal_port')} must not be {variable('port')}")
         return self
 
     @cached_property
