@@ -42,6 +42,7 @@ JSON_EXAMPLES: Final = {
     "store_options": '{"region": "eu-west-1"}',
     "sources": '["yfinance", "files"]',
     "cors_origins": '["https://app.example.org"]',
+    "jwt_other_secrets": '["9f86d0…"]',
 }
 # Read by others than `Settings`: docker-compose.yml, the tests, and the processes of one supervisor.
 OTHER_VARIABLES = frozenset({"CLOSECAST_PUBLISH", "CLOSECAST_SHARED", "CLOSECAST_LISTEN_FD", "CLOSECAST_LIFELINE_FD"})
@@ -89,16 +90,21 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     workers: PositiveInt = 1
     jwt_secret: SecretStr | None = None  # the API refuses to start without a strong one
+    jwt_other_secrets: list[SecretStr] = []  # verify and sign nothing: the former ones, the next one
     jwt_issuer: str = "closecast"
     jwt_audience: str = "closecast-api"
     access_token_minutes: PositiveInt = 15
     refresh_token_days: PositiveInt = 30
     refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
     password_threads: PositiveInt = 1  # of each worker: more hash faster in a login flood and leave forecasts less
+    burst_per_second: PositiveInt = 100  # requests of one user, keys included
+    forecasts_per_day: PositiveInt = 100_000  # of one user, keys included; the day is UTC's
+    sign_in_requests_per_minute: PositiveInt = 120  # to /auth, from one address
+    redis_url: SecretStr | None = None  # counts bursts for all processes; None: each takes its share of the limit
     body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
     header_limit_bytes: PositiveInt = 16_384  # more of request line and headers is a 431
     cors_origins: list[Origin] = []  # other sites whose scripts may call the API from a browser; none unless named
-    trusted_proxies: str = "127.0.0.1"  # addresses or networks, joined by commas, whose X-Forwarded-… are believed
+    trusted_proxies: str = ""  # addresses or networks, joined by commas, whose X-Forwarded-… are believed; no others'
     docs_enabled: bool = True  # /docs, /redoc and /openapi.json
     internal_port: int | None = Field(default=None, ge=1, le=65535)  # docs and metrics answer there, not at `port`
     inference_engine: Literal["onnx", "keras"] = "onnx"

@@ -24,4 +24,4 @@ def as_environment(settings: Settings) -> dict[str, str]:
 def _spelled(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
-    return str(value) if isinstance(value, str | Path) else json.dumps(value)
+    return str(value) if isinstance(value, str | Path) else json.dumps(value, default=_spelled)
