@@ -2,13 +2,12 @@
 
     python benchmarks/scores/run.py --data ../shared/data
 
-For each file: `closecast collect`, `train` on the tickers that are not held out, `evaluate` on those that are (every
-ticker with ``sha256(ticker) mod 5 == 0``), at every cutoff after the end of calibration. Prints the head and the tables
-of docs/scores.md; about ten minutes on two cores.
+For each file: `closecast collect`, `train` on the tickers that are not held out, `evaluate` on those that are
+(``benchmarks.held_out``), at every cutoff after the end of calibration. Prints the head and the tables of
+docs/scores.md; about ten minutes on two cores.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import platform
@@ -20,15 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.held_out import held_out
+
 FILES = ("us_core_2004_2026.parquet", "b3_panel_2015_2025.parquet", "raw_unadjusted_2018_2025.parquet")
 SHOWN_HORIZONS = (1, 5, 10, 21, 30)
 HEAD = ("horizon", "forecasts", "days", "MAE / naive", "MAPE %", "naive MAPE %", "pinball gain %", "98 % interval")
 INTERVAL_HEAD = ("80 % covers", "naive covers", "80 % width", "naive width", "label")
-
-
-def held_out(ticker: str) -> bool:
-    """Whether no network of this project trains on the ticker."""
-    return int(hashlib.sha256(ticker.encode()).hexdigest(), 16) % 5 == 0
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from benchmarks.held_out import held_out
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import DataVersion
 from data_pipeline.sources.exchanges import exchange_of
@@ -85,15 +86,6 @@ class Figures:
     brazil: BacktestResult | None
     events: BacktestResult | None
     recipes: Mapping[str, BacktestResult]
-
-
-def held_out(ticker: str) -> bool:
-    """Whether nothing learns from the ticker: ``sha256(ticker) mod 5 == 0``, by the whole digest or its first 4 bytes.
-
-    By the whole digest alone four would be left of the panel: who made the files had held back the others.
-    """
-    digest = hashlib.sha256(ticker.encode()).digest()
-    return any(int.from_bytes(part, "big") % 5 == 0 for part in (digest, digest[:4]))
 
 
 def absurd(result: BacktestResult) -> str:

@@ -3,9 +3,9 @@
     benchmarks/skill/run --data ../shared/data --out docs/skill.md
     benchmarks/skill/run --quick
 
-Held out are the tickers with ``sha256(ticker) mod 5 == 0`` (``protocol.held_out``). Everything learns from the others:
-targets end before 2023-01-01, early stopping and calibration before 2024-08-02; then comes one look at every fifth
-trading day from 2024-08-15 on. The São Paulo panel is forecast by the network that was trained on American shares
+Held out are the tickers with ``sha256(ticker) mod 5 == 0`` (``benchmarks.held_out``). Everything learns from the
+others: targets end before 2023-01-01, early stopping and calibration before 2024-08-02; then comes one look at every
+fifth trading day from 2024-08-15 on. The São Paulo panel is forecast by the network that was trained on American shares
 alone. The bars of CMIG4.SA end before all that, so a network of its own (one seed), trained on what came before 2019,
 forecasts it. Less than an hour on two cores; ``--quick`` takes three minutes on twelve shares and says that the
 machinery runs, not how good it is.
