@@ -72,7 +72,8 @@ _TYPES = {
 # it is tried again: its id tells.
 INSERT = (
     f"INSERT INTO prediction_log ({', '.join(_TYPES)}) "  # noqa: S608 (our own field names, values are bound)
-    f"SELECT * FROM json_to_recordset(%s::json) AS entry({', '.join(f'{name} {kind}' for name, kind in _TYPES.items())})"
+    "SELECT * FROM json_to_recordset(%s::json) "
+    f"AS entry({', '.join(f'{name} {kind}' for name, kind in _TYPES.items())})"
     " ON CONFLICT (answered_at, id) DO NOTHING"
 )
 
@@ -204,7 +205,7 @@ class PredictionLogWriter:
         return None
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
-        """The writer's own connection, as the driver has it: SQLAlchemy's way to a statement costs more than the row."""
+        """The writer's own connection, bare: SQLAlchemy's way to a statement costs more than the row."""
         if self._line is None:
             lent = await self._engine.connect()
             driver = (await lent.get_raw_connection()).driver_connection
