@@ -2,14 +2,13 @@
 
     python benchmarks/closes/run.py --data ../shared/data [--tickers 60]
 
-Both train on the same tickers (none of those that are held out, ``sha256(ticker) mod 5 == 0``) with targets that end
-before 2023, stop early by the following half year, are calibrated on the two months after it, and forecast the same
-cutoffs from 2023-09 on, whose targets end before 2024-08-01. Later bars are not read. Prints the page docs/closes.md;
-some five minutes on two cores that do nothing else.
+Both train on the same tickers (none that is held out, ``benchmarks.held_out``) with targets that end before 2023, stop
+early by the following half year, are calibrated on the two months after it, and forecast the same cutoffs from 2023-09
+on, whose targets end before 2024-08-01. Later bars are not read. Prints the page docs/closes.md; some five minutes on
+two cores that do nothing else.
 """
 
 import argparse
-import hashlib
 import os
 import platform
 import sys
@@ -24,13 +23,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.held_out import digest, held_out
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.market import with_means_of
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.evaluate import ForecastRows, cutoff_days, forecast_rows
 from ml_lifecycle.evaluation.metrics import pinball_losses
 from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
-from ml_lifecycle.evaluation.significance import daily_means, mean_with_half_width, overlapping_cutoffs
+from ml_lifecycle.evaluation.significance import daily_means, mean_over_days
 from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.train import train
@@ -87,16 +87,6 @@ def as_bars(frame: pl.DataFrame) -> BarArrays:
     """Bars of one ticker; the file's prices are adjusted throughout."""
     prices = {name: frame[name].cast(pl.Float64).to_numpy() for name in ("open", "high", "low", "close", "volume")}
     return BarArrays(frame["date"].to_numpy().astype("datetime64[D]"), adj_close=prices["close"], **prices)
-
-
-def held_out(ticker: str) -> bool:
-    """Whether no network trains on the ticker; ``mod 5`` is read of the whole digest and of its first four bytes."""
-    return digest(ticker) % 5 == 0 or (digest(ticker) >> 224) % 5 == 0
-
-
-def digest(ticker: str) -> int:
-    """SHA-256 as a number: an order of the tickers that has to do with nothing."""
-    return int(hashlib.sha256(ticker.encode()).hexdigest(), 16)
 
 
 def measure(name: str, bars: Mapping[str, BarArrays], folder: Path) -> tuple[TrainingConfig, ForecastRows, float]:
@@ -156,12 +146,13 @@ def compared(whole: ForecastRows, closes: ForecastRows, horizon: int) -> str:
         pinball_losses(rows.actual, quantiles, rows.levels)
         for rows, quantiles in ((one, one.naive), (one, one.quantiles), (other, other.quantiles))
     )
-    lost = daily_means(with_closes - with_bars, one.cutoff)
-    overlap = overlapping_cutoffs(one.cutoff, horizon)
-    mean, half = mean_with_half_width(lost, n_lags=max(overlap - 1, 0))
+    lost = mean_over_days(with_closes - with_bars, one.cutoff, horizon=horizon)
     gains = " | ".join(f"{100 * (1 - losses.mean() / naive.mean()):+.2f}" for losses in (with_bars, with_closes))
     share = 100 / daily_means(naive, one.cutoff).mean()
-    return f"| {horizon} | {len(one)} | {len(lost)} | {gains} | {share * mean:.2f} ± {share * half:.2f} |"
+    half = share * (lost.half_width or 0.0)  # two networks that say the same differ by nothing
+    return (
+        f"| {horizon} | {len(one)} | {len(np.unique(one.cutoff))} | {gains} | {share * lost.value:.2f} ± {half:.2f} |"
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from benchmarks.gate import simulation
 from data_pipeline.processing.bar_arrays import FloatArray
 from ml_lifecycle.evaluation.gate import GATE_HORIZONS, judge
 from ml_lifecycle.evaluation.metrics import pinball_losses
-from ml_lifecycle.evaluation.significance import Label, skill_label
+from ml_lifecycle.evaluation.skill_label import Label, skill_label
 
 SEED = 20261121
 DEFAULT_TICKERS, PHI = 100, 0.15

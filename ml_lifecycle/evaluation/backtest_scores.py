@@ -9,8 +9,7 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import FloatArray
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.backtest_losses import MethodLosses, Outcomes, intervals
-from ml_lifecycle.evaluation.diebold_mariano import diebold_mariano
-from ml_lifecycle.evaluation.significance import daily_means, mean_with_half_width, overlapping_cutoffs
+from ml_lifecycle.evaluation.significance import mean_over_days
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,9 @@ class BacktestScores:
     skill : gain in mean pinball loss over the reference, a fraction of its loss; ``p_value`` two-sided
         (Diebold–Mariano). None for the reference itself.
     tickers_gaining : share of tickers with less pinball loss than the reference's.
-    directional_accuracy, direction_interval : share of directions foretold, its 98 % interval (Newey–West over days);
-        ``share_of_rises`` is what always saying "up" would have got. None where the median never leaves the last close.
+    directional_accuracy, direction_interval : share of directions foretold, its 98 % interval (over days);
+        ``share_of_rises`` is what always saying "up" would have got. None where the median never leaves the last close;
+        the interval is None for a few days, too.
     """
 
     method: str
@@ -126,11 +126,10 @@ def _against(rows: Outcomes, name: str, reference: str) -> dict[str, float | Non
     if name == reference:
         return {"skill": None, "p_value": None, "tickers_gaining": None}
     own, beside = rows.methods[name].pinball, rows.methods[reference].pinball
-    compared = diebold_mariano(own, beside, rows.cutoff, horizon=int(rows.horizon[0]))
     gains = by_ticker(rows, beside - own)
     return {
         "skill": 1.0 - float(own.mean() / beside.mean()),
-        "p_value": compared.p_value,
+        "p_value": mean_over_days(beside - own, rows.cutoff, horizon=int(rows.horizon[0])).p_zero,
         "tickers_gaining": float(np.mean(gains > 0.0)),
     }
 
@@ -140,10 +139,9 @@ def _direction(rows: Outcomes, losses: MethodLosses) -> tuple[float | None, tupl
     if not counted.any():
         return None, None
     hits = (np.sign(rows.actual[counted]) == np.sign(losses.median[counted])).astype(np.float64)
-    overlap = overlapping_cutoffs(rows.cutoff, int(rows.horizon[0]))
-    _, half = mean_with_half_width(daily_means(hits, rows.cutoff[counted]), n_lags=overlap - 1)
     accuracy = float(hits.mean())
-    return accuracy, (max(0.0, accuracy - half), min(1.0, accuracy + half))
+    half = mean_over_days(hits, rows.cutoff[counted], horizon=int(rows.horizon[0])).half_width
+    return accuracy, None if half is None else (max(0.0, accuracy - half), min(1.0, accuracy + half))
 
 
 def _interval(rows: Outcomes, losses: MethodLosses, place: int, level: float) -> IntervalFigures:

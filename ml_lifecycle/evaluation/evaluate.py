@@ -23,7 +23,7 @@ from data_pipeline.processing.own_columns import allow
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
 from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
-from ml_lifecycle.evaluation.significance import Label, Skill, skill_label
+from ml_lifecycle.evaluation.skill_label import Label, Skill, skill_label
 from ml_lifecycle.export.manifest import HORIZONS
 
 ALL_TICKERS = "all"

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from ml_lifecycle.evaluation import metrics
-from ml_lifecycle.evaluation.gate_significance import diebold_mariano
 from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
-from ml_lifecycle.evaluation.significance import daily_means
+from ml_lifecycle.evaluation.significance import daily_means, known_mean, overlapping_cutoffs
 
 GATE_HORIZONS = (1, 5, 21)  # a day, a week, a month: steps between them repeat these, and cost power
 MINIMUM_DAYS = 120
@@ -194,22 +193,22 @@ def judge(evidence: Evidence, *, test_number: int = 1, look_ahead_faults: Sequen
 
 
 def _test(evidence: Evidence, number: int) -> GateTest:
-    overlap = max(evidence.horizons)
+    overlap = overlapping_cutoffs(evidence.cutoff, max(evidence.horizons))
     sides = (evidence.challenger, evidence.champion, evidence.reference)
     losses, errors = [_losses(evidence, side) for side in sides], [_median_errors(evidence, side) for side in sides]
-    gain = diebold_mariano(_relative_gains(losses[0], losses[1], evidence.cutoff), overlap=overlap)
-    growth = diebold_mariano(-_relative_gains(errors[0], errors[1], evidence.cutoff), overlap=overlap)
+    gain = known_mean(_relative_gains(losses[0], losses[1], evidence.cutoff), overlap=overlap)
+    growth = known_mean(-_relative_gains(errors[0], errors[1], evidence.cutoff), overlap=overlap)
     coverage = [_coverage(evidence, side) for side in sides]
     figures = [_side_figures(*each) for each in zip(losses, errors, coverage, strict=True)]
     return GateTest(
         number=number,
         alpha=alpha_of(number),
-        gain=gain.mean,
+        gain=gain.value,
         statistic=gain.statistic,
         degrees_of_freedom=gain.degrees_of_freedom,
-        p_value=gain.p_value,
-        median_ratio=1.0 + growth.mean,
-        median_p_value=growth.p_value,
+        p_value=gain.p_not_above_zero,
+        median_ratio=1.0 + growth.value,
+        median_p_value=growth.p_not_above_zero,
         coverage_error=_coverage_error(coverage[0]),
         champion_coverage_error=_coverage_error(coverage[1]),
         horizons=tuple(map(HorizonFigures, evidence.horizons, *figures)),

@@ -11,7 +11,6 @@ from ml_lifecycle.evaluation.backtest import Block
 from ml_lifecycle.evaluation.backtest_losses import Outcomes
 from ml_lifecycle.evaluation.backtest_scores import BacktestScores, score_backtest
 from ml_lifecycle.evaluation.conditional_coverage import conditional_coverage
-from ml_lifecycle.evaluation.diebold_mariano import diebold_mariano
 from ml_lifecycle.evaluation.metrics import crps_from_quantiles
 from tests.made_up_bars import weekdays
 
@@ -57,7 +56,6 @@ def test_figures_are_those_worked_out_by_hand() -> None:
     assert row.mape == pytest.approx(np.abs(price / said - 1).mean(), rel=0.05)
     assert row.directional_accuracy == pytest.approx(2 / 3)
     assert row.share_of_rises == pytest.approx(2 / 3)
-    assert row.direction_interval is not None
     eighty = row.intervals[0]
     assert (eighty.level, eighty.coverage, eighty.width) == (0.8, 0.75, pytest.approx(0.045))
     assert eighty.ticker_deviation == pytest.approx(0.25)
@@ -105,42 +103,50 @@ def test_crps_of_many_quantiles_is_that_of_the_distribution() -> None:
     assert crps[0] == pytest.approx((np.sqrt(2.0) - 1.0) / np.sqrt(np.pi), rel=2e-3)
 
 
-def test_diebold_mariano_on_days_apart_is_students_t_of_daily_means() -> None:
-    """At one step and few days the lags of the usual rule are three; without autocorrelation that matters little."""
-    rng = np.random.default_rng(3)
-    days, gains = np.repeat(weekdays(400), 2), rng.normal(0.1, 1.0, 800)
+def test_a_day_is_one_observation_however_many_tickers_it_has() -> None:
+    """Ten tickers that do the same make nothing surer than one."""
+    actual = np.random.default_rng(3).normal(0.0, 0.02, 100)
+    said = {"own": [-0.025, 0.0, 0.025], "naive": [-0.03, 0.0, 0.03]}
+    days, tickers = weekdays(100), np.array([f"T{number}" for number in range(10)])
 
-    found = diebold_mariano(np.zeros(800), gains, days, horizon=1)
+    alone, together = (
+        score_backtest(outcomes_of(given, said, cutoff=cutoff, ticker=ticker), LEVELS, (1,), reference="naive")
+        for given, cutoff, ticker in (
+            (actual, days, np.full(100, "A")),
+            (np.repeat(actual, 10), np.repeat(days, 10), np.tile(tickers, 100)),
+        )
+    )
 
-    daily = gains.reshape(400, 2).mean(axis=1)
-    assert found.gain == pytest.approx(daily.mean())
-    assert found.statistic == pytest.approx(daily.mean() / (daily.std() / 20), rel=0.1)
-    assert found.n_days == 400
-
-
-def test_diebold_mariano_by_hand() -> None:
-    """Four days, gains 1 0 1 0: variance 1/4, autocovariance −3/16 at the one lag of the usual rule."""
-    from scipy.stats import t
-
-    found = diebold_mariano(np.zeros(4), np.array([1.0, 0.0, 1.0, 0.0]), weekdays(4), horizon=1)
-
-    lags = int(4.0 * (4 / 100.0) ** (2.0 / 9.0))
-    assert lags == 1
-    variance = 1 / 4 + 2 * (1 - 1 / 2) * (3 * -1 / 4) / 4
-    statistic = 0.5 / np.sqrt(variance / 4) * np.sqrt((4 + 1 - 2) / 4)
-    assert found.statistic == pytest.approx(statistic)
-    assert found.p_value == pytest.approx(2 * t.sf(statistic, 3))
+    assert alone[0].p_value is not None
+    assert 0.0 < alone[0].p_value < 0.9
+    assert together[0].p_value == pytest.approx(alone[0].p_value)
+    assert (alone[1].p_value, alone[1].tickers_gaining) == (None, None)
 
 
-def test_equal_losses_have_no_p_value() -> None:
-    assert diebold_mariano(np.ones(50), np.ones(50), weekdays(50), horizon=5).p_value is None
+def test_equal_losses_have_no_p_value_and_two_days_no_interval() -> None:
+    same = outcomes_of(np.array([0.01, -0.02] * 25), {"own": [-0.03, 0.0, 0.03], "naive": [-0.03, 0.0, 0.03]})
+
+    assert score_backtest(same, LEVELS, (1,), reference="naive")[0].p_value is None
+    assert four_rows().direction_interval is None
 
 
 def test_overlapping_outcomes_make_the_same_gain_less_sure() -> None:
-    gains = np.convolve(np.random.default_rng(0).normal(0.05, 1.0, 520), np.full(21, 1 / 21), mode="valid")
-    days = weekdays(500)
+    """The same days and losses, once as outcomes of one day and once of 21."""
+    actual = np.convolve(np.random.default_rng(0).normal(0.0, 0.02, 520), np.full(21, 21**-0.5), mode="valid")
 
-    rash, careful = (diebold_mariano(np.zeros(500), gains, days, horizon=horizon).p_value for horizon in (1, 21))
+    rash, careful = (
+        score_backtest(
+            outcomes_of(
+                actual,
+                {"own": [-0.025, 0.0, 0.025], "naive": [-0.03, 0.0, 0.03]},
+                horizon=np.full(500, horizon),
+            ),
+            LEVELS,
+            (horizon,),
+            reference="naive",
+        )[0].p_value
+        for horizon in (1, 21)
+    )
 
     assert rash is not None
     assert careful is not None

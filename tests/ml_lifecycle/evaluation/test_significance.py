@@ -1,116 +1,122 @@
-"""A label must not be won by luck, and must be won by merit."""
-
-import json
+"""The test's arithmetic by hand, and its size by simulation."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from data_pipeline.processing.bar_arrays import DayArray, FloatArray
-from ml_lifecycle.evaluation.baselines import naive_quantiles_at
-from ml_lifecycle.evaluation.metrics import pinball_losses
-from ml_lifecycle.evaluation.significance import Label, daily_means, mean_with_half_width, skill_label
+from ml_lifecycle.evaluation.significance import (
+    FEWEST_DAYS,
+    bartlett_lags,
+    daily_means,
+    known_mean,
+    long_run_variance,
+    mean_over_days,
+    overlapping_cutoffs,
+)
 from tests.made_up_bars import weekdays
 
-LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+def test_the_variance_of_four_numbers() -> None:
+    """Around their mean 2.5: products 5.0, then 1.25 at lag 1, which counts half."""
+    series = np.array([1.0, 2.0, 3.0, 4.0])
+
+    assert long_run_variance(series, 0) == pytest.approx(5.0 / 4)
+    assert long_run_variance(series, 1) == pytest.approx((5.0 + 2 * 0.5 * 1.25) / 4)
 
 
-def test_fewer_than_sixty_days_tell_nothing() -> None:
-    skill = skill_label(np.zeros(59), np.ones(59), weekdays(59), horizon=1)
+def test_a_short_series_by_hand() -> None:
+    """Of 100 gains 1 and -0.5 in turn: mean 0.25, every product 0.5625 with its sign, four lags, one-day horizon."""
+    gains = np.tile([1.0, -0.5], 50)
+    variance = 0.5625 * (1 + 2 * sum((1 - lag / 5) * (-1) ** lag * (100 - lag) / 100 for lag in range(1, 5)))
+    statistic = 0.25 / np.sqrt(variance / 100) * np.sqrt(99 / 100)
 
-    assert (skill.label, skill.pinball_skill, skill.interval) == (Label.NOT_YET_MEASURED, None, None)
+    found = known_mean(gains, overlap=1)
 
-
-def test_long_horizons_need_ten_of_their_spans() -> None:
-    losses = np.random.default_rng(0).uniform(0.5, 1.5, 299)
-
-    assert skill_label(losses, losses + 0.5, weekdays(299), horizon=30).label is Label.NOT_YET_MEASURED
-    assert skill_label(losses, losses + losses, weekdays(299), horizon=5).label is Label.BETTER
-
-
-def test_every_fifth_day_as_a_cutoff_overlaps_less() -> None:
-    losses = np.random.default_rng(0).uniform(0.5, 1.5, 70)
-
-    assert skill_label(losses, 2 * losses, weekdays(350)[::5], horizon=30).label is Label.BETTER
-    assert skill_label(losses, 2 * losses, weekdays(70), horizon=30).label is Label.NOT_YET_MEASURED
+    assert (found.value, found.degrees_of_freedom) == (pytest.approx(0.25), pytest.approx(1.5 * 100 / 5))
+    assert found.statistic == pytest.approx(statistic)
+    assert found.p_not_above_zero == pytest.approx(stats.t.sf(statistic, 30.0), rel=1e-9)
+    assert found.p_zero == pytest.approx(2 * stats.t.sf(statistic, 30.0), rel=1e-9)
+    assert found.half_width == pytest.approx(0.25 / statistic * stats.t.isf(0.01, 30.0), rel=1e-9)
 
 
-def test_a_steady_gain_is_better_and_a_steady_loss_is_worse() -> None:
-    naive = np.random.default_rng(0).uniform(0.5, 1.5, 200)
+def test_a_loss_is_as_sure_as_a_gain() -> None:
+    gains = np.random.default_rng(0).normal(0.2, 1.0, 200)
 
-    better = skill_label(0.9 * naive, naive, weekdays(200), horizon=1, relative_mae=0.99)
-    worse = skill_label(1.1 * naive, naive, weekdays(200), horizon=1)
+    gained, lost = (known_mean(sign * gains, overlap=5) for sign in (1.0, -1.0))
 
-    assert (better.label, worse.label) == (Label.BETTER, Label.WORSE)
-    assert better.pinball_skill == pytest.approx(0.1)
-    assert better.interval is not None
-    assert better.interval[0] < 0.1 < better.interval[1]
-    assert json.loads(json.dumps(better.to_dict()))["label"] == "better"
+    assert gained.p_zero == lost.p_zero
+    assert gained.p_not_above_zero + lost.p_not_above_zero == pytest.approx(1.0)
 
 
-def test_the_naive_against_itself_is_not_distinguishable() -> None:
-    naive = np.random.default_rng(0).uniform(0.5, 1.5, 200)
+@pytest.mark.parametrize("always", [0.0, 0.3, -1e-9])
+def test_gains_that_never_vary_prove_nothing(always: float) -> None:
+    found = known_mean(np.full(200, always), overlap=21)
 
-    assert skill_label(naive, naive, weekdays(200), horizon=5).label is Label.NOT_DISTINGUISHABLE
+    assert (found.statistic, found.p_not_above_zero, found.p_zero, found.half_width) == (None, 1.0, None, None)
 
 
-def test_one_lucky_day_with_many_tickers_is_one_day() -> None:
-    """A thousand tickers gained on one day of a hundred: that is one observation, not a thousand."""
+def test_as_many_days_as_overlap_prove_nothing() -> None:
+    """All their outcomes share a day: they are one observation."""
+    gains = np.random.default_rng(0).normal(1.0, 0.1, 22)
+
+    assert known_mean(gains[:21], overlap=21).p_zero is None
+    assert known_mean(gains, overlap=21).p_zero is not None
+    assert known_mean(gains[: FEWEST_DAYS - 1], overlap=1).p_zero is None
+
+
+def test_many_tickers_of_one_day_are_one_value() -> None:
+    """A thousand tickers gained on one day of a hundred."""
     days = np.concatenate([weekdays(100), np.repeat(weekdays(100)[50], 1000)])
-    naive = np.ones(1100)
-    gained = np.where(np.arange(1100) < 100, 1.0, 0.5)
+    gains = np.where(np.arange(1100) < 100, 0.0, 0.5)
 
-    assert skill_label(gained, naive, days, horizon=1).label is Label.NOT_DISTINGUISHABLE
-    assert daily_means(gained, days)[50] == pytest.approx((1.0 + 500.0) / 1001)
+    found = mean_over_days(gains, days, horizon=1)
 
-
-def test_overlapping_outcomes_widen_the_interval() -> None:
-    """Sums of ten neighbours repeat each other: the mean of 500 of them is known worse than of 500 draws apart."""
-    draws = np.random.default_rng(2).standard_normal(509)
-    overlapping = np.convolve(draws, np.full(10, 10**-0.5), mode="valid")
-
-    _, narrow = mean_with_half_width(draws[:500], n_lags=0)
-    _, wide = mean_with_half_width(overlapping, n_lags=9)
-
-    assert wide > 2.0 * narrow
+    assert daily_means(gains, days)[50] == pytest.approx(500.0 / 1001)
+    assert found.value == pytest.approx(5.0 / 1001)
+    assert found.p_zero is not None
+    assert found.p_zero > 0.3
 
 
-@pytest.mark.parametrize("horizon", [1, 21])
-def test_random_walks_are_not_distinguishable_from_naive_in_19_of_20(horizon: int) -> None:
-    """Another honest forecaster without an edge: it takes its quantiles from half the history that the naive does."""
-    rng = np.random.default_rng(horizon)
-    labels = [_label_on_a_random_walk(rng, horizon) for _ in range(200)]
-
-    assert labels.count(Label.NOT_DISTINGUISHABLE) >= 190
+@pytest.mark.parametrize(("every", "overlap"), [(1, 21), (2, 11), (3, 7), (5, 5), (10, 3), (30, 1)])
+def test_overlap_is_counted_in_cutoffs(every: int, overlap: int) -> None:
+    assert overlapping_cutoffs(weekdays(600)[::every], 21) == overlap
 
 
-def test_volatility_that_is_known_beats_volatility_that_is_not() -> None:
-    """Calm and stormy halves of each month, and a forecaster that is told which: the label must see that."""
-    rng = np.random.default_rng(5)
-    size = np.where(np.arange(1500) % 20 < 10, 0.005, 0.02)
-    returns = size * rng.standard_normal(1500)
-    z = np.array([-1.6449, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449])
+def test_a_hole_and_days_without_trade_bring_cutoffs_no_nearer() -> None:
+    days = np.delete(weekdays(600), [*range(100, 350), 40, 41, 80])
 
-    adj_close, ends = np.exp(np.cumsum(returns)), np.arange(1100, 1499)
-    naive = naive_quantiles_at(adj_close, ends, (1,), LEVELS)[:, 0]
-    losses = [pinball_losses(returns[ends + 1], quantiles, LEVELS) for quantiles in (size[ends + 1, None] * z, naive)]
-
-    assert skill_label(*losses, weekdays(399), horizon=1).label is Label.BETTER
+    assert overlapping_cutoffs(days, 21) == 21
+    assert overlapping_cutoffs(days[:1], 21) == 21
+    assert overlapping_cutoffs(np.arange("2024-01-01", "2024-06-01", dtype="datetime64[D]"), 21) == 21  # crypto
 
 
-def _label_on_a_random_walk(rng: np.random.Generator, horizon: int) -> Label:
-    adj_close = np.exp(np.cumsum(0.01 * rng.standard_normal(1480)))
-    ends = np.arange(1100, 1450)
-    days: DayArray = weekdays(1480)[ends]
-    actual = np.log(adj_close[ends + horizon] / adj_close[ends])
-    naive = naive_quantiles_at(adj_close, ends, (horizon,), LEVELS)[:, 0]
-    shorter = _shorter_memory(adj_close, ends, horizon)
-    losses = (pinball_losses(actual, quantiles, LEVELS) for quantiles in (shorter, naive))
-    return skill_label(*losses, days, horizon=horizon).label
+@pytest.mark.parametrize(
+    ("n_days", "overlap", "size"), [(490, 1, 0.055), (98, 5, 0.084), (490, 21, 0.08), (229, 21, 0.087)]
+)
+def test_noise_whose_outcomes_overlap_seldom_comes_out_below_a_twentieth(
+    n_days: int, overlap: int, size: float
+) -> None:
+    """Sums of neighbours are the hardest case: 8 or 9 in 100 do, 13 to 30 if their overlap were forgotten.
+
+    Two years of every fifth day at 21 days ahead, as in the skill table; of every day; the gate's year.
+    """
+    rng = np.random.default_rng(20261121)
+    sums = np.cumsum(rng.standard_normal((1_000, n_days + overlap)), axis=1)
+    series = sums[:, overlap:] - sums[:, :-overlap]
+
+    found, forgotten = (
+        np.mean([(known_mean(gains, overlap=told).p_zero or 0.0) < 0.05 for gains in series]) for told in (overlap, 1)
+    )
+
+    assert found <= stats.binom.ppf(0.99, 1_000, size) / 1_000
+    assert overlap == 1 or forgotten > 1.4 * size
 
 
-def _shorter_memory(adj_close: FloatArray, ends: np.ndarray, horizon: int) -> FloatArray:
-    returns = np.log(adj_close[horizon:] / adj_close[:-horizon])
-    spans = np.lib.stride_tricks.sliding_window_view(returns, 500)[ends - horizon - 499]
-    quantiles: FloatArray = np.quantile(spans, LEVELS, axis=1).T
-    quantiles[:, 3] = 0.0
-    return quantiles
+def test_the_critical_value_is_that_of_a_fixed_share_of_lags() -> None:
+    """Kiefer and Vogelsang (2005), Bartlett's weights, 97.5 %, for the gate's year of days and its longest horizon."""
+    n, overlap = 229, 21
+    share = (bartlett_lags(n, overlap) + 1) / n
+    theirs = 1.9600 + 2.9694 * share + 0.4160 * share**2 - 0.5324 * share**3
+    correction = np.sqrt((n + 1 - 2 * overlap + overlap * (overlap - 1) / n) / n)
+
+    assert stats.t.ppf(0.975, 1.5 / share) / correction == pytest.approx(theirs, rel=0.01)
