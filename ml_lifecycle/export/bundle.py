@@ -26,6 +26,7 @@ from ml_lifecycle.export.forecaster import BundleForecaster
 from ml_lifecycle.export.keras_archive import WEIGHTS, read_keras_archive
 from ml_lifecycle.export.manifest import Manifest
 from ml_lifecycle.export.onnx_engine import OnnxEngine
+from ml_lifecycle.monitoring.drift import DriftReference
 
 EngineName = Literal["onnx", "keras"]
 GOLDEN_TOLERANCE = 1e-5  # in log returns; the engines differ by some 1e-7, a changed weight or column by far more
@@ -33,11 +34,15 @@ GOLDEN_TOLERANCE = 1e-5  # in log returns; the engines differ by some 1e-7, a ch
 
 @dataclass(frozen=True)
 class Network:
-    """What turns bars into quantiles at the heads: how inputs are made, how they are scaled, the graph."""
+    """What turns bars into quantiles at the heads: how inputs are made, how they are scaled, the graph.
+
+    ``drift`` knows how the inputs were distributed in training; None where ``reference.json`` does not say.
+    """
 
     spec: InputSpec
     scaler: Scaler
     engine: Engine
+    drift: DriftReference | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,17 @@ def _load_network(files: BundleFiles, engine: EngineName) -> Network | None:
     spec = files.manifest.input_spec
     if spec is None:
         return None
-    parse_json_object(files.contents[DRIFT_REFERENCE], name=DRIFT_REFERENCE)
+    drift = _read_drift_reference(files, spec)
     scaler = _read_scaler(files, spec)
-    return Network(spec, scaler, _load_engine(files, engine))
+    return Network(spec, scaler, _load_engine(files, engine), drift)
+
+
+def _read_drift_reference(files: BundleFiles, spec: InputSpec) -> DriftReference | None:
+    content = parse_json_object(files.contents[DRIFT_REFERENCE], name=DRIFT_REFERENCE)
+    try:
+        return DriftReference.from_dict(content, spec.columns, spec.context_columns)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:  # the last: a number of four hundred digits
+        raise BundleRefusedError(f"{DRIFT_REFERENCE} holds no training distributions: {error}") from error
 
 
 def _read_scaler(files: BundleFiles, spec: InputSpec) -> Scaler:

@@ -21,9 +21,12 @@ from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
 from ml_lifecycle.export.errors import WholeBarsNeededError
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index, probability_of_rise
 from ml_lifecycle.export.manifest import STEPS, MarketUse
+from ml_lifecycle.monitoring.drift import ColumnDrift
 
 if TYPE_CHECKING:
     from ml_lifecycle.export.bundle import Bundle, Network
+
+Drifts = Sequence[Sequence[ColumnDrift] | None]
 
 BATCH = 1_024  # windows in one pass of the network; more only costs memory
 
@@ -38,12 +41,14 @@ class StepQuantiles:
     log_returns : shape ``(STEPS, n_levels)``, natural log of adjusted close over the cutoff's; never crossing.
     probability_up : shape ``(STEPS,)``, probability that the adjusted close is above the cutoff's.
     naive : shape ``(STEPS,)``, "tomorrow closes where today did" as a log return.
+    drift : input columns that left the training distribution; None where the bundle knows none.
     """
 
     levels: tuple[float, ...]
     log_returns: FloatArray
     probability_up: FloatArray
     naive: FloatArray
+    drift: Sequence[ColumnDrift] | None = None
 
 
 class BundleForecaster:
@@ -77,9 +82,9 @@ class BundleForecaster:
         if not many_bars:
             return []
         used = [self._newest(bars) for bars in many_bars]
-        network = self.bundle.network
-        steps, scale = self._naive_steps(used) if network is None else self._network_steps(used, network)
-        return [self._answer(quantiles) for quantiles in self._calibrated(steps, scale, adaptive)]
+        steps, scale, drift = self._steps(used)
+        calibrated = self._calibrated(steps, scale, adaptive)
+        return [self._answer(quantiles, left) for quantiles, left in zip(calibrated, drift, strict=True)]
 
     def forecast_closes(self, closes: FloatArray, *, adaptive: AdaptiveState | None = None) -> StepQuantiles:
         """``forecast`` from adjusted closes alone, as a client sends them: oldest first, one per trading day.
@@ -147,14 +152,21 @@ class BundleForecaster:
             raise UnusableBarsError(f"an adjusted close before {bars.cutoff} is missing or not positive")
         return newest
 
-    def _naive_steps(self, used: list[BarArrays]) -> tuple[FloatArray, FloatArray]:
-        """Quantiles ``(batch, STEPS, n_levels)`` of past log returns; they carry their scale already."""
-        return np.stack([naive_quantiles(bars, self.levels) for bars in used]), np.ones(len(used))
+    def _steps(self, used: list[BarArrays]) -> tuple[FloatArray, FloatArray, Drifts]:
+        """Quantiles ``(batch, STEPS, n_levels)`` as log returns, the volatility scale ``(batch,)``, and each drift.
 
-    def _network_steps(self, used: list[BarArrays], network: "Network") -> tuple[FloatArray, FloatArray]:
-        """Quantiles ``(batch, STEPS, n_levels)`` as log returns, and the volatility scale ``(batch,)``."""
+        The naive quantiles of past log returns carry their scale already.
+        """
+        network = self.bundle.network
+        if network is None:
+            steps = np.stack([naive_quantiles(bars, self.levels) for bars in used])
+            return steps, np.ones(len(used)), [None] * len(used)
         window, context, scale = zip(*(latest_window(bars, network.spec) for bars in used), strict=True)
-        return self._from_windows(Windows(np.stack(window), np.stack(context), np.array(scale)), network)
+        windows = Windows(np.stack(window), np.stack(context), np.array(scale))
+        drift: Drifts = [None] * len(used)
+        if network.drift is not None:
+            drift = network.drift.left_many(windows.window, windows.context)
+        return *self._from_windows(windows, network), drift
 
     def _from_windows(self, windows: Windows, network: "Network") -> tuple[FloatArray, FloatArray]:
         scaled = network.engine.quantiles(*network.scaler.apply(windows.window, windows.context))
@@ -168,7 +180,7 @@ class BundleForecaster:
         steps = np.sort(steps + self._offsets * root_h * scale[:, None, None], axis=-1)
         return apply_adaptive(steps, self.levels, adaptive)
 
-    def _answer(self, quantiles: FloatArray) -> StepQuantiles:
+    def _answer(self, quantiles: FloatArray, drift: Sequence[ColumnDrift] | None) -> StepQuantiles:
         if not np.isfinite(quantiles).all():
             raise UnusableBarsError("the bars give no finite forecast")
         return StepQuantiles(
@@ -176,4 +188,5 @@ class BundleForecaster:
             log_returns=quantiles,
             probability_up=probability_of_rise(quantiles, self.levels),
             naive=np.zeros(STEPS),
+            drift=drift,
         )
