@@ -4,6 +4,7 @@ from app.models.api_key import ApiKey
 from app.models.base import Base
 from app.models.challenge import Challenge, ShadowDecision
 from app.models.forecast import Forecast
+from app.models.idempotency import IdempotencyKey
 from app.models.limits import DailyQuota, SignInBrake
 from app.models.market_data import (
     DataVersionRow,
@@ -27,6 +28,7 @@ __all__ = [
     "DailyQuota",
     "DataVersionRow",
     "Forecast",
+    "IdempotencyKey",
     "NewTickerRequest",
     "PredictionLogRow",
     "Promotion",

@@ -1,9 +1,11 @@
 """Frozen forecasts: inserted once, never changed (triggers of the first migration refuse it)."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ARRAY, CheckConstraint, Date, DateTime, Double, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -20,6 +22,7 @@ class Forecast(Base):
     log_returns : shape ``(30, n_levels)``, from the cutoff's adjusted close.
     naive_log_returns : the same of the naive forecast; null where the bars were too few for its spread. Its median is
         0 always: tomorrow closes where today did.
+    drift : input columns that left the training distribution, each a ``ColumnDrift``; null where it was not measured.
     """
 
     __tablename__ = "forecasts"
@@ -48,6 +51,7 @@ class Forecast(Base):
     log_returns: Mapped[list[list[float]]] = mapped_column(ARRAY(Double, dimensions=2))
     naive_log_returns: Mapped[list[list[float]] | None] = mapped_column(ARRAY(Double, dimensions=2))
     probability_up: Mapped[list[float]] = mapped_column(ARRAY(Double))
+    drift: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (
         UniqueConstraint("bundle_id", "ticker", "cutoff"),

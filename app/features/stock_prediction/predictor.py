@@ -1,15 +1,18 @@
 """From a window and a bundle to the values of a frozen forecast; no database, no HTTP."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from app.features.market_data.service import bars_of
 from app.features.registry.champion import Champion
 from app.models.serving_window import ServingWindowRow
-from data_pipeline.errors import InsufficientHistoryError
+from data_pipeline.errors import ClosecastError, InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.serving_window import with_market
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, naive_quantiles
+from ml_lifecycle.export.forecaster import BundleForecaster, StepQuantiles
 from ml_lifecycle.export.manifest import MarketUniverse
 
 LIVE, HINDCAST = "live", "hindcast"
@@ -21,12 +24,54 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
     Raises
     ------
     InsufficientHistoryError : fewer bars since the last hole than the bundle needs.
-    NonFiniteForecastError : a price in the window is missing or not positive.
+    UnusableBarsError : a price in the window is missing or not positive.
     """
+    (values,) = many_forecast_values(champion, [window], made_at)
+    if isinstance(values, ClosecastError):
+        raise values
+    return values
+
+
+def many_forecast_values(
+    champion: Champion, windows: Sequence[ServingWindowRow], made_at: datetime
+) -> list[dict[str, Any] | ClosecastError]:
+    """``forecast_values`` of each window, or what it would raise, in one pass of the network."""
+    found = [_bars_or_error(champion, window) for window in windows]
+    usable = [bars for bars in found if isinstance(bars, BarArrays)]
+    forecasts = iter(_forecast_each(champion.forecaster, usable))
+    answers = [next(forecasts) if isinstance(bars, BarArrays) else bars for bars in found]
+    return [
+        _values(champion, window, bars, answer, made_at)
+        if isinstance(bars, BarArrays) and isinstance(answer, StepQuantiles)
+        else cast(ClosecastError, answer)
+        for window, bars, answer in zip(windows, found, answers, strict=True)
+    ]
+
+
+def _bars_or_error(champion: Champion, window: ServingWindowRow) -> BarArrays | ClosecastError:
     bars = _readable(window, champion.bundle.manifest.market_universe).after_last_hole()
     if len(bars) < champion.forecaster.history_needed:
-        raise InsufficientHistoryError(needed=champion.forecaster.history_needed, found=len(bars), ticker=window.ticker)
-    quantiles = champion.forecaster.forecast(bars)
+        return InsufficientHistoryError(
+            needed=champion.forecaster.history_needed, found=len(bars), ticker=window.ticker
+        )
+    return bars
+
+
+def _forecast_each(
+    forecaster: BundleForecaster, many_bars: Sequence[BarArrays]
+) -> Sequence[StepQuantiles | ClosecastError]:
+    """All at once; where a series spoils that for the others, each by itself."""
+    try:
+        return forecaster.forecast_many(many_bars)
+    except ClosecastError as error:
+        if len(many_bars) == 1:
+            return [error]
+        return [_forecast_each(forecaster, [bars])[0] for bars in many_bars]
+
+
+def _values(
+    champion: Champion, window: ServingWindowRow, bars: BarArrays, quantiles: StepQuantiles, made_at: datetime
+) -> dict[str, Any]:
     naive = _naive(bars, quantiles.levels)
     return {
         "kind": kind_of(window, made_at),
@@ -52,6 +97,7 @@ def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datet
         "log_returns": quantiles.log_returns.tolist(),
         "naive_log_returns": None if naive is None else naive.tolist(),
         "probability_up": quantiles.probability_up.tolist(),
+        "drift": None if quantiles.drift is None else [asdict(left) for left in quantiles.drift],
     }
 
 
