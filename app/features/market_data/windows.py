@@ -58,6 +58,13 @@ class WindowDesk:
         await self._require_fresh(db, newest)
         return newest
 
+    def known(self, ticker: str, now: datetime) -> ServingWindowRow | None:
+        """The newest window, where it is remembered and ``find`` would give it without asking anybody anything."""
+        window = self._newest.get(ticker) if self._listener.connected.is_set() else None
+        if window is None or (window.live and window.known_at[0] <= now and not self._asked_lately(ticker)):
+            return None
+        return window
+
     async def _find_newest(self, db: AsyncSession, ticker: str) -> ServingWindowRow | None:
         if not self._listener.connected.is_set():
             return await crud.find_window(db, ticker)
@@ -133,12 +140,14 @@ class WindowDesk:
             raise StaleBarsError(window.ticker, window.cutoff, missing)
 
     def _is_time_to_ask(self, ticker: str) -> bool:
-        now = asyncio.get_running_loop().time()
-        asked_at = self._refresh_asked_at.get(ticker)
-        if asked_at is not None and now - asked_at < REFRESH_PAUSE_SECONDS:
+        if self._asked_lately(ticker):
             return False
-        self._refresh_asked_at.put(ticker, now)
+        self._refresh_asked_at.put(ticker, asyncio.get_running_loop().time())
         return True
+
+    def _asked_lately(self, ticker: str) -> bool:
+        asked_at = self._refresh_asked_at.get(ticker)
+        return asked_at is not None and asyncio.get_running_loop().time() - asked_at < REFRESH_PAUSE_SECONDS
 
 
 async def _is_told(told: asyncio.Event, deadline: float) -> bool:

@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
@@ -66,7 +67,7 @@ Desk = Annotated[ForecastDesk, Depends(forecast_desk)]
 
 
 # `:path` lets a slash reach the check of the ticker, which says what is wrong, instead of "no such route".
-@router.get("/predict/{ticker:path}", responses=problem_responses(*FORECAST_PROBLEMS))
+@router.get("/predict/{ticker:path}", response_model=ForecastRead, responses=problem_responses(*FORECAST_PROBLEMS))
 async def predict(
     request: Request,
     db: DbSession,
@@ -74,7 +75,7 @@ async def predict(
     user: PredictUser,
     ticker: Annotated[str, Path(description="As Yahoo spells it.", examples=["AAPL"])],
     wish: Annotated[ForecastWish, Query()],
-) -> ForecastRead:
+) -> Response:
     """Forecast one ticker's coming closes, keep the forecast for good, and answer it."""
     question = Question(
         ticker=parse_ticker(ticker),
@@ -84,13 +85,15 @@ async def predict(
         route="GET /predict/{ticker}",
         request_id=getattr(request.state, "request_id", None),
     )
-    return await desk.answer(db, question)
+    return Response(await desk.answer(db, question), media_type="application/json")
 
 
-@router.post("/predict", responses=problem_responses(*FORECAST_PROBLEMS, ModelPathRefusedError))
+@router.post(
+    "/predict", response_model=ForecastRead, responses=problem_responses(*FORECAST_PROBLEMS, ModelPathRefusedError)
+)
 async def predict_from_body(
     request: Request, db: DbSession, desk: Desk, user: PredictUser, body: PredictRequest
-) -> ForecastRead:
+) -> Response:
     """The same, asked with a body."""
     question = Question(
         ticker=body.ticker,
@@ -100,7 +103,7 @@ async def predict_from_body(
         route="POST /predict",
         request_id=getattr(request.state, "request_id", None),
     )
-    return await desk.answer(db, question)
+    return Response(await desk.answer(db, question), media_type="application/json")
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

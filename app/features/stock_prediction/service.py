@@ -10,14 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.monitoring import metrics
 from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.features.market_data.windows import WindowDesk, is_stale
-from app.features.registry.champion import ChampionHolder
+from app.features.registry.champion import Champion, ChampionHolder
 from app.features.stock_prediction import answers, crud
 from app.features.stock_prediction.errors import ForecastNotFoundError
 from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
 from app.features.stock_prediction.predictor import LIVE
+from app.features.stock_prediction.prepared import LATENCY_SLOT, PreparedAnswer, PreparedAnswers
 from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
 from app.models.forecast import Forecast
+from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
 
 
@@ -43,9 +45,10 @@ class ForecastDesk:
         self._windows = windows
         self._freezer = freezer
         self._log = log
+        self._prepared = PreparedAnswers()
 
-    async def answer(self, db: AsyncSession, question: Question) -> ForecastRead:
-        """The forecast asked for; its row and its log row are committed when this returns.
+    async def answer(self, db: AsyncSession, question: Question) -> bytes:
+        """The forecast asked for, a ``ForecastRead`` in JSON; its row and its log row are committed by then.
 
         Raises
         ------
@@ -56,20 +59,42 @@ class ForecastDesk:
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
         champion = self._champions.serving(now)
-        frozen = await self._freezer.frozen(champion, window)
+        key = (question.ticker, question.days_ahead, question.as_of)
+        prepared = self._prepared.find(key, window, champion, now)
+        if prepared is None:
+            frozen = await self._freezer.frozen(champion, window)
+            prepared = PreparedAnswer.of(
+                self._read(frozen, window, champion, question, now), frozen, window, champion, now
+            )
+            self._prepared.keep(key, prepared)
+        return await self.send(prepared, question, started, now)
+
+    def at_hand(self, ticker: str, days_ahead: int, now: datetime) -> PreparedAnswer | None:
+        """The answer from the newest bars, where it is prepared and nothing has to be asked of anybody before."""
+        window = self._windows.known(ticker, now)
+        if window is None:
+            return None
+        return self._prepared.find((ticker, days_ahead, None), window, self._champions.serving(now), now)
+
+    async def send(self, prepared: PreparedAnswer, question: Question, started: float, now: datetime) -> bytes:
+        """The body to send, once the request is logged; ``started`` is of ``perf_counter``."""
         latency_ms = round((perf_counter() - started) * 1000, 3)
-        answer = answers.answer_of(
+        await self._log.append(_log_entry(question, prepared.forecast, latency_ms))
+        _measure(prepared.forecast, now)
+        return prepared.body(latency_ms)
+
+    def _read(
+        self, frozen: Forecast, window: ServingWindowRow, champion: Champion, question: Question, now: datetime
+    ) -> ForecastRead:
+        return answers.answer_of(
             frozen,
             bundle=answers.bundle_of(champion, now, flagged=self._champions.is_flagged(champion, now)),
             skill=answers.skill_of(champion, question.days_ahead),
             days_ahead=question.days_ahead,
             as_of=question.as_of,
             stale=is_stale(live=window.live, known_at=frozen.known_at, now=now),
-            latency_ms=latency_ms,
+            latency_ms=LATENCY_SLOT,
         )
-        await self._log.append(_log_entry(question, frozen, latency_ms))
-        _measure(frozen, now)
-        return answer
 
 
 def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEntry:

@@ -1,0 +1,74 @@
+"""Answers as bytes: made once for a frozen forecast, sent until something that they say stops being true."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from app.core.bounded_cache import BoundedCache
+from app.features.registry.champion import Champion
+from app.features.stock_prediction.schemas import ForecastRead
+from app.models.forecast import Forecast
+from app.models.serving_window import ServingWindowRow
+
+REMEMBERED_ANSWERS = 2_000  # about 10 kB each with what they refer to
+LATENCY_SLOT = -1.0  # no latency is negative, so its place in the JSON is found by it
+_SLOT = b'"latency_ms":-1.0'
+_NAME = b'"latency_ms":'
+
+Key = tuple[str, int, date | None]  # ticker, days shown, the past day asked for
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAnswer:
+    """One answer in JSON, but for its latency.
+
+    Attributes
+    ----------
+    window, champion : what it was made from; another object of either, even an equal one, makes it void.
+    true_until : the instant from which on it would say something else: a bar becomes final, the bundle a day older.
+    """
+
+    forecast: Forecast
+    window: ServingWindowRow
+    champion: Champion
+    true_until: datetime
+    head: bytes
+    tail: bytes
+
+    @classmethod
+    def of(
+        cls, read: ForecastRead, forecast: Forecast, window: ServingWindowRow, champion: Champion, now: datetime
+    ) -> "PreparedAnswer":
+        """``read`` was given ``LATENCY_SLOT`` as its latency, at ``now``."""
+        head, slot, tail = read.model_dump_json().encode().partition(_SLOT)
+        assert slot  # noqa: S101 (the answer of every forecast has this field)
+        return cls(forecast, window, champion, _true_until(forecast, champion, now), head + _NAME, tail)
+
+    def body(self, latency_ms: float) -> bytes:
+        """The whole answer."""
+        return b"%b%r%b" % (self.head, latency_ms, self.tail)
+
+    def holds(self, window: ServingWindowRow, champion: Champion, now: datetime) -> bool:
+        """Whether it is still what would be answered."""
+        return self.window is window and self.champion is champion and now < self.true_until
+
+
+def _true_until(forecast: Forecast, champion: Champion, now: datetime) -> datetime:
+    """When a newer bar becomes final (``stale``), or the bundle's age in days changes, whichever comes first."""
+    older_by_a_day = now + timedelta(days=1) - champion.age(now) % timedelta(days=1)
+    return min([older_by_a_day, *(instant for instant in forecast.known_at if instant > now)])
+
+
+class PreparedAnswers:
+    """The answers lately given; one per process."""
+
+    def __init__(self) -> None:
+        self._kept: BoundedCache[Key, PreparedAnswer] = BoundedCache(REMEMBERED_ANSWERS)
+
+    def find(self, key: Key, window: ServingWindowRow, champion: Champion, now: datetime) -> PreparedAnswer | None:
+        """The answer to one question, while it holds."""
+        known = self._kept.get(key)
+        return known if known is not None and known.holds(window, champion, now) else None
+
+    def keep(self, key: Key, answer: PreparedAnswer) -> None:
+        """Remember the answer to a question."""
+        self._kept.put(key, answer)
