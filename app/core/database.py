@@ -1,6 +1,7 @@
 """The way to PostgreSQL: one engine per process, one session per request, a deadline on everything."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.config import Settings
+from app.core.bounded_connection import connect_bounded
 from app.core.problems import problem
 from data_pipeline.errors import ClosecastError, ConfigurationError
 
@@ -90,7 +92,10 @@ def create_engine(settings: Settings) -> AsyncEngine:
         max_overflow=0,
         hide_parameters=True,  # errors are logged, and bound values may be password hashes or addresses
         pool_timeout=settings.database_timeout_seconds,
-        connect_args=connection_options(settings),
+        connect_args={
+            **connection_options(settings),
+            "async_creator_fn": partial(connect_bounded, deadline_seconds=settings.database_timeout_seconds),
+        },
         use_native_hstore=False,  # nothing here has that type, and looking for it costs each connection a query
     )
 

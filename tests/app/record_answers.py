@@ -111,12 +111,15 @@ async def change_champions(app: FastAPI, client: httpx.AsyncClient, settings: Se
         await promotion.force(db, challenger, reason="an example", by="root")
     decided = await client.get("/challenges", headers=headers)
     single = await client.get(f"/challenges/{asked.json()['id']}", headers=headers)
+    reloaded = await client.post("/model/reload", headers=headers)
+    assert reloaded.status_code == 200, reloaded.text
     rolled_back = await client.post("/models/rollback", headers=headers, json={"reason": "an example"})
     assert rolled_back.status_code == 200, rolled_back.text
     return {
         "promote": asked.json(),
         "list_challenges": decided.json(),
         "read_challenge": single.json(),
+        "reload_model": reloaded.json(),
         "roll_back": rolled_back.json(),
     }
 

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 STAND_IN = "stand_in"  # told as `promotion` while the reference serves for a champion that is too old
 ALL_TICKERS = "all"  # the rows of an evaluation that no single ticker stands for
 LEDGER_DEPTH = 20  # promotions gone back through for a bundle that still loads
+POLL_SECONDS = 3.0  # how late a promotion is seen whose notification was lost
+LOAD_ANEW = ""  # told in the place of a bundle: read the files again, of what is served too
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,14 @@ class Champion:
         return now - self.bundle.manifest.created_at
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A bundle that the ledger names and that was not loaded."""
+
+    bundle_id: str
+    reason: str
+
+
 class ChampionHolder:
     """What this process serves.
 
@@ -74,7 +84,20 @@ class ChampionHolder:
         self._settings = settings
         self._champion: Champion | None = None
         self._reference: Champion | None = None
+        self._refused: list[Refusal] = []
+        self._newest_line: int | None = None  # of the ledger, as of the last time that it was read
         self._loading = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look after the ledger now and then: a notification can be lost without anybody noticing."""
+        self._watching = asyncio.create_task(self._watch(), name="champion-watch")
+
+    async def stop(self) -> None:
+        """Look no more; what is being loaded is loaded."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
 
     def serving(self, now: datetime) -> Champion:
         """The champion, or the reference in the place of one past its hard age.
@@ -100,28 +123,63 @@ class ChampionHolder:
         """The age past which a champion is flagged."""
         return timedelta(days=self._settings.model_max_age_days)
 
-    async def reload(self, _bundle_id: str | None = None) -> None:
-        """Load what the ledger names; a bundle that is refused, or a database that is away, changes nothing."""
-        async with self._loading:
-            try:
-                async with self._sessions() as db:
-                    ledger = await crud.newest_promotions(db, limit=LEDGER_DEPTH)
-                    reference = await crud.first_promotion(db)
-            except (SQLAlchemyError, OSError) as error:
-                logger.warning("the ledger cannot be read, the champion stays: %s", type(error).__name__)
-                return
-            self._champion = await self._first_that_loads(ledger) or self._champion
-            if reference is not None and self._reference is None:
-                self._reference = await self._load(reference, promotion=STAND_IN)
+    async def reload(self, told: str | None = None) -> None:
+        """Load what the ledger names; a bundle that is refused, or a database that is away, changes nothing.
 
-    async def _first_that_loads(self, ledger: Sequence[Promotion]) -> Champion | None:
-        """The newest promotion whose bundle is accepted; while one is served, only newer ones are of interest."""
+        ``told`` is what a notification said: the bundle that was promoted, or ``LOAD_ANEW``.
+        """
+        try:
+            await self._follow_ledger(anew=told == LOAD_ANEW)
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("the ledger cannot be read, the champion stays: %s", type(error).__name__)
+
+    async def load_anew(self) -> list[Refusal]:
+        """Read ledger and files again, those of the served bundle too; gives what was refused on the way.
+
+        Raises
+        ------
+        sqlalchemy.exc.SQLAlchemyError : the ledger cannot be read.
+        """
+        await self._follow_ledger(anew=True)
+        return self._refused
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if await self._is_behind():
+                await asyncio.shield(self.reload())
+
+    async def _is_behind(self) -> bool:
+        try:
+            async with self._sessions() as db:
+                newest = await crud.newest_promotions(db, limit=1)
+        except (SQLAlchemyError, OSError):  # whoever is connected again reads the ledger at once
+            return False
+        return bool(newest) and newest[0].id != self._newest_line
+
+    async def _follow_ledger(self, *, anew: bool) -> None:
+        async with self._loading:
+            async with self._sessions() as db:
+                ledger = await crud.newest_promotions(db, limit=LEDGER_DEPTH)
+                reference = await crud.first_promotion(db)
+            self._refused = []
+            self._champion = await self._first_that_loads(ledger, anew=anew) or self._champion
+            self._newest_line = ledger[0].id if ledger else None
+            if reference is not None and (anew or self._reference is None):
+                self._reference = await self._load(reference, promotion=STAND_IN) or self._reference
+
+    async def _first_that_loads(self, ledger: Sequence[Promotion], *, anew: bool) -> Champion | None:
+        """The newest promotion whose bundle is accepted; while one is served, only newer ones are of interest.
+
+        What is served stays even where its files, read anew, are refused.
+        """
         for promotion in ledger:
-            if self._champion is not None and promotion.bundle_id == self._champion.bundle_id:
-                return self._again(self._champion, promotion)
-            champion = await self._load(promotion, promotion=promotion.kind)
+            served = self._champion is not None and promotion.bundle_id == self._champion.bundle_id
+            champion = None if served and not anew else await self._load(promotion, promotion=promotion.kind)
             if champion is not None:
                 return champion
+            if served and self._champion is not None:
+                return self._again(self._champion, promotion)
         return None
 
     def _again(self, champion: Champion, promotion: Promotion) -> Champion:
@@ -133,6 +191,7 @@ class ChampionHolder:
             bundle = await asyncio.to_thread(load_bundle, folder, self._settings.inference_engine)
         except BundleRefusedError as error:
             logger.warning("bundle %s stays out: %s", decision.bundle_id, error.reason)
+            self._refused.append(Refusal(decision.bundle_id, error.reason))
             return None
         return _decided(bundle, BundleForecaster(bundle), promotion, decision)
 

@@ -66,11 +66,13 @@ async def add_promotion(db: AsyncSession, promotion: Promotion) -> Promotion:
     """Append one line; at the commit every process hears of it."""
     db.add(promotion)
     await db.flush()
-    await db.execute(
-        text("SELECT pg_notify(:channel, :bundle_id)"),
-        {"channel": CHAMPION_CHANNEL, "bundle_id": promotion.bundle_id},
-    )
+    await tell_champions(db, promotion.bundle_id)
     return promotion
+
+
+async def tell_champions(db: AsyncSession, told: str) -> None:
+    """Have every process reload, at the commit; ``told`` as ``ChampionHolder.reload`` takes it."""
+    await db.execute(text("SELECT pg_notify(:channel, :told)"), {"channel": CHAMPION_CHANNEL, "told": told})
 
 
 async def count_tests(db: AsyncSession, champion_id: str, *, since: datetime) -> int:

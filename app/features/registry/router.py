@@ -27,6 +27,7 @@ from app.features.registry.schemas import (
     DecidedChallenge,
     ModelInfo,
     PromotionRead,
+    ReloadedModel,
     RollBackWish,
 )
 from app.models.promotion import Promotion
@@ -49,6 +50,15 @@ async def model_info(request: Request) -> ModelInfo:
     now = datetime.now(UTC)
     champion = champions.serving(now)
     return service.describe(champion, now, flagged=champions.is_flagged(champion, now))
+
+
+@router.post("/model/reload", responses=problem_responses(NoChampionError))
+async def reload_model(request: Request, db: DbSession, _admin: AdminUser) -> ReloadedModel:
+    """Read the ledger and the bundles' files again, in every process; the answer tells what serves now.
+
+    A promotion needs no reloading: this is for files that were put right, or put where they were missing.
+    """
+    return await service.reload_champion(db, request.app.state.champions, datetime.now(UTC))
 
 
 @router.get("/models")

@@ -131,6 +131,19 @@ class ModelInfo(Part):
     metrics: ServedMetrics
 
 
+class RefusedBundle(Part):
+    """A bundle that the ledger names and that stays out."""
+
+    bundle_id: str
+    reason: str
+
+
+class ReloadedModel(ModelInfo):
+    """What answers once ledger and files were read again."""
+
+    refused: list[RefusedBundle] = Field(description="Bundles that were to answer and stay out, with the reason.")
+
+
 class PromotionRead(Part):
     """One line of the ledger."""
 

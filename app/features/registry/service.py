@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.core.paging import page_of
 from app.features.registry import crud
-from app.features.registry.champion import Champion
+from app.features.registry.champion import LOAD_ANEW, Champion, ChampionHolder
 from app.features.registry.errors import BundleNotFoundError
 from app.features.registry.schemas import (
     BundleDetails,
@@ -20,6 +20,8 @@ from app.features.registry.schemas import (
     DecisionRead,
     ModelInfo,
     PromotionRead,
+    RefusedBundle,
+    ReloadedModel,
     ServedMetrics,
     ServedParams,
     SkillFigures,
@@ -125,6 +127,21 @@ def describe(champion: Champion, now: datetime, *, flagged: bool) -> ModelInfo:
         ),
         metrics=ServedMetrics(**{name: champion.scores.get(1, {}).get(name) for name in ServedMetrics.model_fields}),
     )
+
+
+async def reload_champion(db: AsyncSession, champions: ChampionHolder, now: datetime) -> ReloadedModel:
+    """Read ledger and files again here, and have every other process do so, at once; what serves here then.
+
+    Raises
+    ------
+    NoChampionError : nothing that the ledger names can be loaded.
+    """
+    refused = await champions.load_anew()
+    await crud.tell_champions(db, LOAD_ANEW)
+    await db.commit()
+    champion = champions.serving(now)
+    shown = describe(champion, now, flagged=champions.is_flagged(champion, now))
+    return ReloadedModel(**dict(shown), refused=[RefusedBundle.model_validate(each) for each in refused])
 
 
 def figures_of(score: Mapping[str, Any]) -> SkillFigures:

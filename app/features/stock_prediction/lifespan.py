@@ -45,10 +45,12 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     await _make_partitions(sessions)
     await champions.reload()
     listener.start()
+    champions.start()
     log.start()
     try:
         yield
     finally:
+        await champions.stop()
         await listener.stop()
         await log.stop()
         await log_engine.dispose()
