@@ -43,7 +43,7 @@ def naive_quantiles_at(
     if len(ends) and ends.min() + 1 < HISTORY_NEEDED:
         raise InsufficientHistoryError(needed=HISTORY_NEEDED, found=int(ends.min()) + 1)
     quantiles = [_horizon_quantiles(adj_close, ends, horizon, levels) for horizon in horizons]
-    return _around_zero(np.stack(quantiles, axis=1), levels)
+    return around_zero(np.stack(quantiles, axis=1), levels)
 
 
 def _horizon_quantiles(adj_close: FloatArray, ends: IntArray, horizon: int, levels: Sequence[float]) -> FloatArray:
@@ -60,7 +60,7 @@ def _horizon_quantiles(adj_close: FloatArray, ends: IntArray, horizon: int, leve
     return quantiles
 
 
-def _around_zero(quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
+def around_zero(quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
     """The median becomes 0; a level that drift has carried to its other side stops there."""
     level = np.asarray(levels)
     below = np.where(level < 0.5, np.minimum(quantiles, 0.0), quantiles)
