@@ -1,6 +1,6 @@
 """A frozen forecast as the answer of a request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from math import exp
 from typing import Any
@@ -9,6 +9,7 @@ from app.features.registry.champion import Champion
 from app.features.stock_prediction.crud import PredictionRow
 from app.features.stock_prediction.schemas import (
     DataRead,
+    DriftDetails,
     ForecastRead,
     NamedDataRead,
     NamedDataVersion,
@@ -85,13 +86,19 @@ def answer_of(
         bundle=bundle,
         data=DataRead(**_data_fields(forecast), as_of=as_of, stale=stale),
         skill=skill,
-        drift_warning=None,
-        drift_details=None,
+        **drift_fields(forecast.drift),
         latency_ms=latency_ms,
         predicted_price=steps[0].median,
         predictions=[step.median for step in steps],
         generated_at=forecast.made_at,
     )
+
+
+def drift_fields(left: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+    """``drift_warning`` and ``drift_details``: both null where drift was not measured."""
+    if left is None:
+        return {"drift_warning": None, "drift_details": None}
+    return {"drift_warning": bool(left), "drift_details": DriftDetails(left_training_distribution=list(left))}
 
 
 def stored_answer_of(forecast: Forecast) -> StoredForecastRead:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.bounded_cache import BoundedCache
+from app.core.etags import etag_of
 from app.features.registry.champion import Champion
 from app.features.stock_prediction.schemas import ForecastRead
 from app.models.forecast import Forecast
@@ -23,6 +24,7 @@ class PreparedAnswer:
 
     Attributes
     ----------
+    etag : of all that it says.
     window, champion : what it was made from; another object of either, even an equal one, makes it void.
     true_until : the instant from which on it would say something else: a bar becomes final, the bundle a day older.
     """
@@ -33,6 +35,7 @@ class PreparedAnswer:
     true_until: datetime
     head: bytes
     tail: bytes
+    etag: str
 
     @classmethod
     def of(
@@ -41,7 +44,8 @@ class PreparedAnswer:
         """``read`` was given ``LATENCY_SLOT`` as its latency, at ``now``."""
         head, slot, tail = read.model_dump_json().encode().partition(_SLOT)
         assert slot  # noqa: S101 (the answer of every forecast has this field)
-        return cls(forecast, window, champion, _true_until(forecast, champion, now), head + _NAME, tail)
+        etag = etag_of(head, tail)
+        return cls(forecast, window, champion, _true_until(forecast, champion, now), head + _NAME, tail, etag)
 
     def body(self, latency_ms: float) -> bytes:
         """The whole answer."""

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
-from app.core.openapi import problem_responses
+from app.core.etags import json_or_not_modified
+from app.core.openapi import Responses, problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import PredictUser
 from app.features.market_data.errors import (
@@ -56,6 +57,8 @@ FORECAST_PROBLEMS = (
     LogQueueFullError,
 )
 
+NOT_MODIFIED: Responses = {304: {"description": "You hold this answer already (`If-None-Match`); it is logged too."}}
+
 
 def forecast_desk(request: Request) -> ForecastDesk:
     """The one of this process."""
@@ -67,7 +70,11 @@ Desk = Annotated[ForecastDesk, Depends(forecast_desk)]
 
 
 # `:path` lets a slash reach the check of the ticker, which says what is wrong, instead of "no such route".
-@router.get("/predict/{ticker:path}", response_model=ForecastRead, responses=problem_responses(*FORECAST_PROBLEMS))
+@router.get(
+    "/predict/{ticker:path}",
+    response_model=ForecastRead,
+    responses={**problem_responses(*FORECAST_PROBLEMS), **NOT_MODIFIED},
+)
 async def predict(
     request: Request,
     db: DbSession,
@@ -85,7 +92,8 @@ async def predict(
         route="GET /predict/{ticker}",
         request_id=getattr(request.state, "request_id", None),
     )
-    return Response(await desk.answer(db, question), media_type="application/json")
+    sent = await desk.answer(db, question)
+    return json_or_not_modified(sent.body, sent.etag, request.headers.get("if-none-match"))
 
 
 @router.post(
@@ -103,7 +111,8 @@ async def predict_from_body(
         route="POST /predict",
         request_id=getattr(request.state, "request_id", None),
     )
-    return Response(await desk.answer(db, question), media_type="application/json")
+    sent = await desk.answer(db, question)
+    return Response(sent.body, media_type="application/json")
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

@@ -130,6 +130,24 @@ class SkillRead(Part):
     interval: tuple[float, float] | None
 
 
+class ColumnDriftRead(Part):
+    """A column past its limit."""
+
+    column: str
+    statistic: Literal["psi", "distance"] = Field(
+        description="psi: population stability index of the window's values; distance: of the newest value from the "
+        "training mean, in training standard deviations."
+    )
+    value: float
+    limit: float
+
+
+class DriftDetails(Part):
+    """The forecast's inputs beside the bundle's training part."""
+
+    left_training_distribution: list[ColumnDriftRead]
+
+
 class FrozenForecastRead(Part):
     """What is frozen of a forecast: it was stored before it was answered and never changes."""
 
@@ -165,8 +183,10 @@ class ForecastRead(FrozenForecastRead):
     skill: dict[str, SkillRead] = Field(
         description="By horizon, for the horizons shown that the bundle has a head for; steps between have no figures."
     )
-    drift_warning: bool | None = Field(description="null: not measured.")
-    drift_details: dict[str, Any] | None
+    drift_warning: bool | None = Field(
+        description="An input column left the training distribution; null: not measured, the bundle knows none."
+    )
+    drift_details: DriftDetails | None
     latency_ms: float
     predicted_price: float = Field(description="Median of step 1.")
     predictions: list[float] = Field(description="Medians of the steps shown.")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from time import perf_counter
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,7 +26,7 @@ from app.schemas.page import Page
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks for what, and by which route."""
+    """Who asks for what, and by which route; ``logged_as`` is the log row's id and instant where they are given."""
 
     ticker: str
     days_ahead: int
@@ -33,6 +34,15 @@ class Question:
     user_id: UUID
     route: str
     request_id: str | None
+    api_key_id: UUID | None = None
+    logged_as: tuple[UUID, datetime] | None = None
+
+
+class Sent(NamedTuple):
+    """A logged answer: JSON, and the tag of what it says."""
+
+    body: bytes
+    etag: str
 
 
 class ForecastDesk:
@@ -47,7 +57,7 @@ class ForecastDesk:
         self._log = log
         self._prepared = PreparedAnswers()
 
-    async def answer(self, db: AsyncSession, question: Question) -> bytes:
+    async def answer(self, db: AsyncSession, question: Question) -> Sent:
         """The forecast asked for, a ``ForecastRead`` in JSON; its row and its log row are committed by then.
 
         Raises
@@ -67,7 +77,7 @@ class ForecastDesk:
                 self._read(frozen, window, champion, question, now), frozen, window, champion, now
             )
             self._prepared.keep(key, prepared)
-        return await self.send(prepared, question, started, now)
+        return Sent(await self.send(prepared, question, started, now), prepared.etag)
 
     def at_hand(self, ticker: str, days_ahead: int, now: datetime) -> PreparedAnswer | None:
         """The answer from the newest bars, where it is prepared and nothing has to be asked of anybody before."""
@@ -98,14 +108,18 @@ class ForecastDesk:
 
 
 def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEntry:
-    return LogEntry(
+    entry = LogEntry(
         route=question.route,
         latency_ms=latency_ms,
         user_id=question.user_id,
+        api_key_id=question.api_key_id,
         request_id=question.request_id,
         forecast_id=frozen.id,
         days_ahead=question.days_ahead,
     )
+    if question.logged_as is not None:
+        entry.id, entry.answered_at = question.logged_as
+    return entry
 
 
 def _measure(frozen: Forecast, asked_at: datetime) -> None:
