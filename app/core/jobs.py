@@ -18,6 +18,7 @@ DATA_QUEUE = "data"  # what the worker image can do; training has a queue and an
 COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"
 CHALLENGE = "challenge"
+PRECOMPUTE = "precompute_forecasts"
 
 # Enqueues on a connection that it is given, so it never opens one of its own.
 _enqueuer = App(connector=PsycopgConnector())

@@ -21,6 +21,8 @@ from app.core.jobs import COLLECT, DATA_QUEUE, WorkerTools, defer, open_queue
 from app.core.monitoring.metrics import source_errors_total
 from app.features.market_data import collecting, tasks
 from app.features.market_data.service import publish_windows
+from app.features.stock_prediction import precomputing
+from app.features.stock_prediction import tasks as stock_prediction_tasks
 from app.features.stock_prediction.tasks import ensure_log_partitions
 from app.models import ServingWindowRow
 from app.worker import add_upkeep, restart_stalled_jobs, run
@@ -43,7 +45,9 @@ async def queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools]]:
     """The queue with every task."""
     async with open_queue(settings) as (app, tools):
         tasks.add_tasks(app)
+        stock_prediction_tasks.add_tasks(app)
         add_upkeep(app)
+        app.periodic_registry.periodic_tasks.clear()  # nothing but what the test asks for
         yield app, tools
 
 
@@ -149,6 +153,7 @@ async def test_an_exchange_that_became_final_has_its_live_tickers_collected(
     app, tools = queue
     source = ScriptedSource(live=True, bars={"AAPL": 300})
     monkeypatch.setattr(collecting, "open_sources", lambda _settings: source)
+    made_ahead = note_forecasts_made_ahead(monkeypatch)
     thursday = make_window("AAPL", cutoff=date(2013, 2, 28), live=True)
     await publish_windows(db, [thursday])
 
@@ -163,6 +168,7 @@ async def test_an_exchange_that_became_final_has_its_live_tickers_collected(
     )
     cutoffs = await db.scalars(select(ServingWindowRow.cutoff))
     assert cutoffs.all() == [date(2013, 3, 1)]
+    assert made_ahead == [[date(2013, 3, 1)]]  # asked for by the collect run, once its windows were there
 
 
 async def test_partitions_are_made_by_a_daily_job(db: AsyncSession, queue: tuple[App, WorkerTools]) -> None:
@@ -177,6 +183,19 @@ def test_without_a_database_the_worker_ends_with_a_reason(settings: Settings) ->
     away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
     with pytest.raises(DatabaseUnavailableError):
         run(away)
+
+
+def note_forecasts_made_ahead(monkeypatch: pytest.MonkeyPatch) -> list[list[date]]:
+    """A list that grows by the published cutoffs whenever the worker makes forecasts ahead."""
+    noted: list[list[date]] = []
+
+    async def note(tools: WorkerTools) -> int:
+        async with tools.sessions() as db:
+            noted.append(list(await db.scalars(select(ServingWindowRow.cutoff))))
+        return 0
+
+    monkeypatch.setattr(precomputing, "precompute_forecasts", note)
+    return noted
 
 
 def _context(app: App, tools: WorkerTools) -> JobContext:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from procrastinate import App, JobContext
 
-from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, defer, tools_of
+from app.core.jobs import COLLECT, DATA_QUEUE, PRECOMPUTE, PUBLISH_WINDOW, WorkerTools, defer, tools_of
 from app.core.monitoring.metrics import count_source_error
 from app.features.market_data import failures, service
 from data_pipeline.errors import ClosecastError
@@ -41,8 +41,12 @@ async def collect(context: JobContext, ticker: str, asked_at: str) -> None:
 
 
 async def collect_many(context: JobContext, tickers: list[str], asked_at: str) -> None:
-    """The same for many tickers, in one data version."""
-    await _collect(tools_of(context), tickers, asked_at)
+    """The same for many tickers, in one data version; then forecasts of what is new are made ahead."""
+    tools = tools_of(context)
+    await _collect(tools, tickers, asked_at)
+    async with tools.sessions() as db:
+        await defer(db, PRECOMPUTE, lock=PRECOMPUTE)  # it looks at all that is stored: one waiting job is enough
+        await db.commit()
 
 
 async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:

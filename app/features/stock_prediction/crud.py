@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select, tuple_
+from sqlalchemy import Row, exists, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, undefer_group
 
 from app.models.forecast import Forecast
 from app.models.prediction_log import PredictionLogRow
@@ -39,6 +39,33 @@ async def freeze_forecast(db: AsyncSession, values: Mapping[str, Any]) -> Foreca
     if frozen is None:
         raise LookupError(f"the forecast {key} was neither inserted nor found")
     return frozen
+
+
+async def freeze_forecasts(db: AsyncSession, many_values: Sequence[Mapping[str, Any]]) -> None:
+    """Insert forecasts, except those that are there already."""
+    key = [Forecast.bundle_id, Forecast.ticker, Forecast.cutoff]
+    await db.execute(insert(Forecast).on_conflict_do_nothing(index_elements=key), [dict(each) for each in many_values])
+
+
+async def windows_without_forecast(
+    db: AsyncSession, bundle_id: str, *, now: datetime, after: str, limit: int
+) -> Sequence[ServingWindowRow]:
+    """The newest windows, with their bars, of tickers behind ``after`` whose cutoff a bundle has not forecast yet.
+
+    Without those of a live source whose next trading day has begun: nobody will ask from them for long.
+    """
+    window = ServingWindowRow
+    frozen = exists().where(
+        Forecast.bundle_id == bundle_id, Forecast.ticker == window.ticker, Forecast.cutoff == window.cutoff
+    )
+    lacking = (
+        select(window)
+        .options(undefer_group("bars"))
+        .where(window.as_of.is_(None), window.ticker > after, ~frozen, or_(~window.live, window.opens_at > now))
+        .order_by(window.ticker)
+        .limit(limit)
+    )
+    return (await db.scalars(lacking)).all()
 
 
 async def without_shadow(

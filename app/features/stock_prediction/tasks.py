@@ -1,10 +1,10 @@
-"""Jobs about the prediction log and about shadows."""
+"""Jobs about forecasts made ahead, about the prediction log and about shadows."""
 
 from datetime import UTC, datetime
 
 from procrastinate import App, JobContext
 
-from app.core.jobs import DATA_QUEUE, tools_of
+from app.core.jobs import DATA_QUEUE, PRECOMPUTE, tools_of
 from app.features.stock_prediction.partitions import ensure_partitions
 
 PARTITIONS = "ensure_log_partitions"
@@ -12,10 +12,13 @@ SHADOWS = "forecast_with_shadows"
 
 
 def add_tasks(app: App) -> None:
-    """Let a worker run the jobs about the prediction log and about shadows."""
+    """Let a worker run the jobs about forecasts made ahead, about the prediction log and about shadows."""
     task = app.task(name=PARTITIONS, queue=DATA_QUEUE, queueing_lock=PARTITIONS, pass_context=True)
     app.periodic(cron="17 3 * * *")(task(ensure_log_partitions))  # UTC; API processes make them at start-up too
     follow = app.task(name=SHADOWS, queue=DATA_QUEUE, queueing_lock=SHADOWS, lock=SHADOWS, pass_context=True)
+    ahead = app.task(name=PRECOMPUTE, queue=DATA_QUEUE, queueing_lock=PRECOMPUTE, lock=PRECOMPUTE, pass_context=True)
+    # Each collect run asks for it, too; this is for a new champion, and for what a stopped worker left.
+    app.periodic(cron="*/10 * * * *")(ahead(precompute_forecasts))
     app.periodic(cron="* * * * *")(follow(forecast_with_shadows))  # a live one counts if made before the next opening
 
 
@@ -31,3 +34,11 @@ async def forecast_with_shadows(context: JobContext, timestamp: int) -> None:
 
     del timestamp
     await shadowing.forecast_with_shadows(tools_of(context))
+
+
+async def precompute_forecasts(context: JobContext, timestamp: int | None = None) -> None:
+    """Forecast what is stored and not forecast yet."""
+    from app.features.stock_prediction import precomputing
+
+    del timestamp
+    await precomputing.precompute_forecasts(tools_of(context))
