@@ -9,9 +9,11 @@ from fastapi.routing import APIRoute
 
 from app.config import Settings
 from app.core.body_limit import BodyLimitMiddleware
+from app.core.cors import allow_origins
 from app.core.database import create_engine, session_factory
 from app.core.docs import install_docs
 from app.core.error_handlers import install_error_handlers
+from app.core.header_limit import HeaderLimitMiddleware
 from app.core.migrations import newest_revision
 from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
@@ -57,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # both spellings are served as they are
         docs_url=None,  # ours need no other host
         redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs_enabled and settings.internal_port is None else None,
         generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.tokens = settings, tokens
@@ -65,6 +68,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     _add_middleware(app, settings)
     return app
+
+
+def create_inner_app(app: FastAPI) -> FastAPI:
+    """What answers at the internal port, where one is set: docs and metrics of ``app``, with its state."""
+    settings: Settings = app.state.settings
+    inner = FastAPI(
+        title=app.title, docs_url=None, redoc_url=None, openapi_url="/openapi.json" if settings.docs_enabled else None
+    )
+    inner.state = app.state
+    inner.openapi = app.openapi  # type: ignore[method-assign]  # FastAPI's documented way to replace it
+    _include_inner_routers(inner, settings)
+    inner.add_middleware(RequestMiddleware, log_requests=settings.log_requests)
+    inner.add_middleware(CanonicalPathMiddleware)
+    return inner
 
 
 def operation_id(route: APIRoute) -> str:
@@ -82,15 +99,24 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         market_data_router,
     ):
         app.include_router(router)
+    if settings.internal_port is None:
+        _include_inner_routers(app, settings)
+
+
+def _include_inner_routers(app: FastAPI, settings: Settings) -> None:
+    """What need not be seen by everybody who may ask for forecasts."""
     if settings.metrics_enabled:
         app.include_router(metrics_router)
-    install_docs(app)
+    if settings.docs_enabled:
+        install_docs(app)
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
     app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
     instrument(app)
+    allow_origins(app, settings.cors_origins)
+    app.add_middleware(HeaderLimitMiddleware, limit_bytes=settings.header_limit_bytes)
     app.add_middleware(RequestMiddleware, log_requests=settings.log_requests)
     app.add_middleware(CanonicalPathMiddleware)
 

@@ -8,6 +8,7 @@ from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
 
 from app.config import Settings
+from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
 from app.core.jobs import DATA_QUEUE, open_queue
 from app.core.monitoring.logging import configure_logging
@@ -31,6 +32,7 @@ def run(settings: Settings) -> None:
     """
     configure_logging(settings.log_level)
     allow(settings.columns)
+    guard_bundles(settings.bundles, unpickles_elsewhere=True)  # yfinance keeps its cookies pickled
     try:
         asyncio.run(_run(settings))
     except ConnectorException as error:

@@ -22,7 +22,9 @@ POLICY = {
             "font-src 'self' data:",
             "connect-src 'self'",
             "worker-src blob:",  # Redoc's search
+            "object-src 'none'",
             "base-uri 'none'",
+            "form-action 'none'",
             "frame-ancestors 'none'",
         )
     )

@@ -13,6 +13,7 @@ from app.core.database import DatabaseUnavailableError
 from app.core.paths import API_PREFIX
 from app.core.problems import (
     BODY_TOO_LARGE,
+    HEADERS_TOO_LARGE,
     INTERNAL,
     INVALID_REQUEST,
     MALFORMED_BODY,
@@ -123,6 +124,7 @@ def _declare_common_problems(operation: dict[str, Any]) -> None:
 
 def _common_problems(operation: dict[str, Any]) -> Iterator[Problem]:
     yield INVALID_REQUEST  # of any query that gives a key twice
+    yield HEADERS_TOO_LARGE
     if "requestBody" in operation:
         yield MALFORMED_BODY
         yield BODY_TOO_LARGE

@@ -112,6 +112,12 @@ BODY_TOO_LARGE = Problem(
     "The body is longer than this service reads: split it.",
     "a body may have 262144 bytes",
 )
+HEADERS_TOO_LARGE = Problem(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "headers-too-large",
+    "Path, query and headers together are longer than this service reads: send less of them.",
+    "request line and headers may have 16384 bytes in 100 lines",
+)
 # What needs no error class of ours: the framework, or a middleware, finds it.
 FOUND_ON_THE_WAY_IN: dict[int, Problem] = {
     kind.status: kind
@@ -121,6 +127,7 @@ FOUND_ON_THE_WAY_IN: dict[int, Problem] = {
         METHOD_NOT_ALLOWED,
         METHOD_UNKNOWN,
         BODY_TOO_LARGE,
+        HEADERS_TOO_LARGE,
         INVALID_REQUEST,
         INTERNAL,
     )

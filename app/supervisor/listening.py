@@ -32,6 +32,19 @@ def check_port(host: str, port: int) -> None:
     listen(host, port).close()
 
 
+def listen_among(host: str, port: int) -> socket.socket:
+    """A listening socket beside those of our other API processes at the same port: whichever is free answers.
+
+    Raises ServiceError where another program has the port.
+    """
+    try:
+        return _bound(host, port, shared=True)
+    except OSError as error:
+        raise ServiceError(
+            f"cannot listen on {host} port {port} (CLOSECAST_INTERNAL_PORT): {error.strerror}"
+        ) from error
+
+
 def free_port(host: str, first: int) -> int:
     """The first port from ``first`` on that nobody listens on."""
     for port in range(first, min(first + PORTS_TRIED, 65536)):
@@ -49,11 +62,13 @@ def inherited_sockets() -> list[socket.socket] | None:
     return None if descriptor is None else [socket.socket(fileno=int(descriptor))]
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(address)
         bound.listen(BACKLOG)
     except OSError:

@@ -60,8 +60,10 @@ class Supervisor:
         return self.settings.database_url.get_secret_value()
 
     def check_port(self) -> None:
-        """Raise ServiceError where the port is taken, before a database is started in vain."""
+        """Raise ServiceError where a port is taken, before a database is started in vain."""
         check_port(self.settings.host, self.settings.port)
+        if self.settings.internal_port is not None:
+            check_port(self.settings.host, self.settings.internal_port)
 
     def start_database(self) -> None:
         """Start or adopt the embedded PostgreSQL (where none is configured), then migrate."""

@@ -19,13 +19,15 @@ NO_ROUTE = "none"  # all unknown paths are one, as in the metrics
 # An answer may say otherwise about itself (the pages under /docs do); silence means the strictest.
 SAFE_HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-OVER_TLS = {"strict-transport-security": "max-age=31536000"}
+OVER_TLS = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
 
 log: FilteringBoundLogger = structlog.get_logger()
 

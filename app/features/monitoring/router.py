@@ -30,13 +30,14 @@ FRONT_PAGE = """<!DOCTYPE html>
 <body>
 <h1>{title} {version}</h1>
 <p>{description}</p>
-<ul>
+{links}</body>
+</html>
+"""
+LINKS = """<ul>
 <li><a href="/docs">Try it out</a></li>
 <li><a href="/redoc">Read the reference</a></li>
 <li><a href="/openapi.json">OpenAPI document</a></li>
 </ul>
-</body>
-</html>
 """
 
 
@@ -47,7 +48,9 @@ async def about(request: Request, response: Response) -> Response | About:
     if "text/html" not in request.headers.get("accept", ""):
         response.headers["Vary"] = "Accept"
         return shown
-    return HTMLResponse(FRONT_PAGE.format(**{name: escape(text) for name, text in shown}), headers={"Vary": "Accept"})
+    links = LINKS if request.app.openapi_url is not None else ""  # nothing that is not there
+    page = FRONT_PAGE.format(links=links, **{name: escape(text) for name, text in shown})
+    return HTMLResponse(page, headers={"Vary": "Accept"})
 
 
 @router.get("/livez")
