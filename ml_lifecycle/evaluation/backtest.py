@@ -4,10 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
@@ -15,6 +13,7 @@ from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
 from ml_lifecycle.evaluation.adaptive import Past, adaptive_along
 from ml_lifecycle.evaluation.evaluate import NothingToEvaluateError, cutoff_days
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, Trainable, forecast_at
+from ml_lifecycle.evaluation.rows import ForecastArrays
 
 TICKERS_AT_ONCE = 16
 ADAPTIVE = "+adaptive"  # behind the name of a method whose intervals adapt
@@ -43,46 +42,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Block:
-    """Forecasts of some tickers, one row per ticker, cutoff and horizon; log returns of the adjusted close.
+class Block(ForecastArrays):
+    """Forecasts of some tickers; log returns of the adjusted close, which ``anchor`` is, too.
 
-    Attributes
-    ----------
-    ticker, cutoff, horizon : shape ``(n,)``.
-    anchor : adjusted close at the cutoff.
-    actual : what came; NaN where the bar is yet to come.
-    volatility : daily, known at the cutoff; NaN where too few bars are.
-    quantiles : of each method, shape ``(n, n_levels)``; NaN where a method has no answer.
+    ``actual`` is NaN where the bar is yet to come. ``quantiles`` are those of each method, shape ``(n, n_levels)``; NaN
+    where a method has no answer.
     """
 
-    ticker: NDArray[np.str_]
-    cutoff: DayArray
-    horizon: IntArray
-    anchor: FloatArray
-    actual: FloatArray
-    volatility: FloatArray
     quantiles: Mapping[str, FloatArray]
-
-    def __len__(self) -> int:
-        return len(self.actual)
-
-    def where(self, wanted: NDArray[np.bool_]) -> "Block":
-        """The rows that ``wanted`` marks."""
-        quantiles = {name: values[wanted] for name, values in self.quantiles.items()}
-        return Block(**{name: getattr(self, name)[wanted] for name in _ROW_ARRAYS}, quantiles=quantiles)
-
-    @classmethod
-    def joined(cls, blocks: Sequence["Block"]) -> "Block":
-        """All rows, in the order of the blocks."""
-        names = blocks[0].quantiles
-        quantiles = {name: np.concatenate([block.quantiles[name] for block in blocks]) for name in names}
-        arrays: dict[str, Any] = {
-            name: np.concatenate([getattr(block, name) for block in blocks]) for name in _ROW_ARRAYS
-        }
-        return cls(**arrays, quantiles=quantiles)
-
-
-_ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "volatility")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from data_pipeline.processing.bar_arrays import FloatArray
 from ml_lifecycle.evaluation.backtest import Block
-from ml_lifecycle.evaluation.backtest_losses import BoolArray
+from ml_lifecycle.evaluation.rows import BoolArray
 
 SCHEMA = pa.schema(
     [

@@ -9,6 +9,7 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import FloatArray
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.backtest_losses import MethodLosses, Outcomes, intervals
+from ml_lifecycle.evaluation.rows import PointFigures
 from ml_lifecycle.evaluation.significance import mean_over_days
 
 
@@ -32,46 +33,30 @@ class IntervalFigures:
 
 
 @dataclass(frozen=True)
-class BacktestScores:
+class BacktestScores(PointFigures):
     """Figures of one method at one horizon.
 
     Attributes
     ----------
-    n, n_days, n_tickers : forecasts with a known outcome, cutoff days and tickers among them.
+    n_tickers : tickers with a known outcome.
     relative_mae : mean absolute error of the median over that of the last close, in log returns: no currency counts
         for more than another.
-    mae, rmse : of the median as an adjusted close, beside the last close's; currencies mix where tickers do.
-    mape : fraction of what came, beside the last close's.
-    pinball : mean over levels; ``crps`` from the quantiles; both log returns.
+    crps : from the quantiles, log return.
     skill : gain in mean pinball loss over the reference, a fraction of its loss; ``p_value`` two-sided
         (Diebold–Mariano). None for the reference itself.
     tickers_gaining : share of tickers with less pinball loss than the reference's.
-    directional_accuracy, direction_interval : share of directions foretold, its 98 % interval (over days);
-        ``share_of_rises`` is what always saying "up" would have got. None where the median never leaves the last close;
-        the interval is None for a few days, too.
+    direction_interval : 98 %, of the directional accuracy over days; None for a few days.
     """
 
     method: str
     reference: str
-    horizon: int
-    n: int
-    n_days: int
     n_tickers: int
     relative_mae: float
-    mae: float
-    naive_mae: float
-    rmse: float
-    naive_rmse: float
-    mape: float
-    naive_mape: float
-    pinball: float
     crps: float
     skill: float | None
     p_value: float | None
     tickers_gaining: float | None
-    directional_accuracy: float | None
     direction_interval: tuple[float, float] | None
-    share_of_rises: float | None
     intervals: tuple[IntervalFigures, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,36 +78,22 @@ def score_backtest(
 
 def _scores(rows: Outcomes, name: str, reference: str, levels: Sequence[float]) -> BacktestScores:
     """Figures of one method at outcomes of one horizon."""
-    losses, horizon = rows.methods[name], int(rows.horizon[0])
-    price, said = rows.anchor * np.exp(rows.actual), rows.anchor * np.exp(losses.median)
-    still = np.zeros(len(rows))
-    accuracy, between = _direction(rows, losses)
+    losses = rows.methods[name]
     return BacktestScores(
+        **PointFigures.of(rows, losses.median, losses.pinball),
         method=name,
         reference=reference,
-        horizon=horizon,
-        n=len(rows),
-        n_days=len(np.unique(rows.cutoff)),
         n_tickers=len(np.unique(rows.ticker)),
         relative_mae=metrics.mean_absolute_error(rows.actual, losses.median)
-        / metrics.mean_absolute_error(rows.actual, still),
-        mae=metrics.mean_absolute_error(price, said),
-        naive_mae=metrics.mean_absolute_error(price, rows.anchor),
-        rmse=metrics.root_mean_square_error(price, said),
-        naive_rmse=metrics.root_mean_square_error(price, rows.anchor),
-        mape=metrics.mean_absolute_percentage_error(price, said),
-        naive_mape=metrics.mean_absolute_percentage_error(price, rows.anchor),
-        pinball=float(losses.pinball.mean()),
+        / metrics.mean_absolute_error(rows.actual, np.zeros(len(rows))),
         crps=float(losses.crps.mean()),
         **_against(rows, name, reference),
-        directional_accuracy=accuracy,
-        direction_interval=between,
-        share_of_rises=metrics.share_of_rises(rows.actual),
+        direction_interval=_direction_interval(rows, losses),
         intervals=tuple(_interval(rows, losses, place, level) for place, level in enumerate(intervals(levels))),
     )
 
 
-def _against(rows: Outcomes, name: str, reference: str) -> dict[str, float | None]:
+def _against(rows: Outcomes, name: str, reference: str) -> dict[str, Any]:
     if name == reference:
         return {"skill": None, "p_value": None, "tickers_gaining": None}
     own, beside = rows.methods[name].pinball, rows.methods[reference].pinball
@@ -134,14 +105,13 @@ def _against(rows: Outcomes, name: str, reference: str) -> dict[str, float | Non
     }
 
 
-def _direction(rows: Outcomes, losses: MethodLosses) -> tuple[float | None, tuple[float, float] | None]:
+def _direction_interval(rows: Outcomes, losses: MethodLosses) -> tuple[float, float] | None:
     counted = (rows.actual != 0.0) & (losses.median != 0.0)
     if not counted.any():
-        return None, None
+        return None
     hits = (np.sign(rows.actual[counted]) == np.sign(losses.median[counted])).astype(np.float64)
-    accuracy = float(hits.mean())
     half = mean_over_days(hits, rows.cutoff[counted], horizon=int(rows.horizon[0])).half_width
-    return accuracy, None if half is None else (max(0.0, accuracy - half), min(1.0, accuracy + half))
+    return None if half is None else (max(0.0, float(hits.mean()) - half), min(1.0, float(hits.mean()) + half))
 
 
 def _interval(rows: Outcomes, losses: MethodLosses, place: int, level: float) -> IntervalFigures:

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date, timedelta
 from itertools import islice, repeat
 from pathlib import Path
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from data_pipeline.errors import ClosecastError
 from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
-from data_pipeline.processing.lstm_preprocessor import IntArray, make_targets
+from data_pipeline.processing.lstm_preprocessor import make_targets
 from data_pipeline.processing.own_columns import allow
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.forecasters import Cutoffs, Forecaster, NaiveForecaster, forecast_at
 from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
+from ml_lifecycle.evaluation.rows import ForecastArrays, PointFigures
 from ml_lifecycle.evaluation.skill_label import Label, Skill, skill_label
 from ml_lifecycle.export.manifest import HORIZONS
 
@@ -46,47 +47,25 @@ class InSampleError(ClosecastError):
 
 
 @dataclass(frozen=True)
-class ForecastRows:
-    """Forecasts with their outcomes, one row per ticker, cutoff and horizon.
+class ForecastRows(ForecastArrays):
+    """Forecasts with their outcomes; ``anchor`` is the stored close at the cutoff.
 
-    Attributes
-    ----------
-    ticker, cutoff, horizon : shape ``(n,)``.
-    anchor : stored close at the cutoff, listing currency.
-    actual : log return of the adjusted close over the horizon.
-    volatility : daily, known at the cutoff; NaN where too few bars are.
-    quantiles, naive : log returns, shape ``(n, n_levels)``; the forecaster's and the naive's.
+    ``quantiles, naive`` are log returns, shape ``(n, n_levels)``: the forecaster's and the naive's.
     """
 
     levels: tuple[float, ...]
-    ticker: NDArray[np.str_]
-    cutoff: DayArray
-    horizon: IntArray
-    anchor: FloatArray
-    actual: FloatArray
-    volatility: FloatArray
     quantiles: FloatArray
     naive: FloatArray
 
-    def __len__(self) -> int:
-        return len(self.actual)
-
-    def where(self, wanted: NDArray[np.bool_]) -> "ForecastRows":
-        """The rows that ``wanted`` marks."""
-        arrays = {name: getattr(self, name)[wanted] for name in _ROW_ARRAYS}
-        return ForecastRows(levels=self.levels, **arrays)
-
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Every field by name, for ``numpy.savez``."""
-        return {"levels": np.array(self.levels), **{name: getattr(self, name) for name in _ROW_ARRAYS}}
+        return {one.name: np.asarray(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "ForecastRows":
         """Read what ``to_arrays`` gave."""
-        return cls(levels=tuple(arrays["levels"].tolist()), **{name: arrays[name] for name in _ROW_ARRAYS})
-
-
-_ROW_ARRAYS = ("ticker", "cutoff", "horizon", "anchor", "actual", "volatility", "quantiles", "naive")
+        named: dict[str, Any] = {one.name: arrays[one.name] for one in fields(cls)}
+        return cls(**{**named, "levels": tuple(arrays["levels"].tolist())})
 
 
 @dataclass(frozen=True)
@@ -101,42 +80,25 @@ class IntervalScore:
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(PointFigures):
     """Figures of one ticker (or all) at one horizon, each with the naive's.
 
     Attributes
     ----------
-    n, n_days : forecasts, and cutoff days among them.
-    mae, rmse : listing currency, of the median at ``anchor * exp(log return)``; over all tickers currencies mix.
-    mape : fraction of the price.
-    mae_log_return, rmse_log_return : the same errors without a currency.
+    mae_log_return, rmse_log_return : errors without a currency.
     r2 : of log returns; None where they do not vary.
-    directional_accuracy : beside ``share_of_rises``, what always saying "up" would have got.
     information_coefficient : None where the median never varies; the naive's never does, so it has none.
-    pinball : mean over the levels, log return.
     """
 
     ticker: str
-    horizon: int
-    n: int
-    n_days: int
-    mae: float
-    naive_mae: float
-    rmse: float
-    naive_rmse: float
-    mape: float
-    naive_mape: float
     mae_log_return: float
     naive_mae_log_return: float
     rmse_log_return: float
     naive_rmse_log_return: float
     r2: float | None
     naive_r2: float | None
-    directional_accuracy: float | None
-    share_of_rises: float | None
     information_coefficient: float | None
     naive_information_coefficient: float | None
-    pinball: float
     naive_pinball: float
     intervals: tuple[IntervalScore, ...]
     skill: Skill
@@ -259,8 +221,7 @@ def forecast_rows(
             progress(len(blocks), len(asked))
     if not sum(map(len, blocks)):
         raise NothingToEvaluateError(f"no cutoff with {history_needed} bars up to it and an outcome after it")
-    joined = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in _ROW_ARRAYS}
-    return ForecastRows(levels=forecaster.levels, **joined)
+    return ForecastRows.joined(blocks)
 
 
 def score_rows(rows: ForecastRows, horizons: Sequence[int]) -> tuple[Scores, ...]:
@@ -317,34 +278,22 @@ def _rows(
 def _scores(ticker: str, horizon: int, rows: ForecastRows) -> Scores:
     median = rows.quantiles[:, rows.levels.index(0.5)]
     actual, still = rows.actual, np.zeros_like(rows.actual)
-    price, forecast_price = rows.anchor * np.exp(actual), rows.anchor * np.exp(median)
     losses = metrics.pinball_losses(actual, rows.quantiles, rows.levels)
     naive_losses = metrics.pinball_losses(actual, rows.naive, rows.levels)
     error, naive_error = metrics.mean_absolute_error(actual, median), metrics.mean_absolute_error(actual, still)
     relative_mae = error / naive_error if naive_error else None
     skill = skill_label(losses, naive_losses, rows.cutoff, horizon=horizon, relative_mae=relative_mae)
     return Scores(
+        **PointFigures.of(rows, median, losses),
         ticker=ticker,
-        horizon=horizon,
-        n=len(rows),
-        n_days=skill.n_days,
-        mae=metrics.mean_absolute_error(price, forecast_price),
-        naive_mae=metrics.mean_absolute_error(price, rows.anchor),
-        rmse=metrics.root_mean_square_error(price, forecast_price),
-        naive_rmse=metrics.root_mean_square_error(price, rows.anchor),
-        mape=metrics.mean_absolute_percentage_error(price, forecast_price),
-        naive_mape=metrics.mean_absolute_percentage_error(price, rows.anchor),
         mae_log_return=error,
         naive_mae_log_return=naive_error,
         rmse_log_return=metrics.root_mean_square_error(actual, median),
         naive_rmse_log_return=metrics.root_mean_square_error(actual, still),
         r2=metrics.r_squared(actual, median),
         naive_r2=metrics.r_squared(actual, still),
-        directional_accuracy=metrics.directional_accuracy(actual, median),
-        share_of_rises=metrics.share_of_rises(actual),
         information_coefficient=metrics.information_coefficient(actual, median),
         naive_information_coefficient=None,
-        pinball=float(np.mean(losses)),
         naive_pinball=float(np.mean(naive_losses)),
         intervals=tuple(_interval(rows, level) for level in INTERVALS if interval_places(rows.levels, level)),
         skill=skill,

@@ -74,16 +74,8 @@ def _coverage_cells(ours: ConditionalCoverage, naive: ConditionalCoverage) -> li
 
 
 def _outcomes(forecasts: ForecastRows) -> Outcomes:
-    block = Block(
-        ticker=forecasts.ticker,
-        cutoff=forecasts.cutoff,
-        horizon=forecasts.horizon,
-        anchor=forecasts.anchor,
-        actual=forecasts.actual,
-        volatility=forecasts.volatility,
-        quantiles={OURS: forecasts.quantiles, NAIVE: forecasts.naive},
-    )
-    return Outcomes.of(block, forecasts.levels)
+    quantiles = {OURS: forecasts.quantiles, NAIVE: forecasts.naive}
+    return Outcomes.of(Block(**forecasts.without_forecasts(), quantiles=quantiles), forecasts.levels)
 
 
 def _skill_cell(rows: ForecastRows) -> str:

@@ -10,6 +10,7 @@ from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import InputSpec, IntArray, make_targets, prepare_series
 from ml_lifecycle.evaluation.evaluate import NothingToEvaluateError
 from ml_lifecycle.evaluation.methods.per_ticker import PerTickerMethod
+from ml_lifecycle.evaluation.rows import RowArrays
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index
 from ml_lifecycle.export.manifest import LEVELS
 
@@ -52,7 +53,7 @@ SPEC = InputSpec(
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class _Pairs(RowArrays):
     """``inputs (n, n_columns)``; ``targets (n, n_heads)`` in units of ``scale * sqrt(h)``; first and last day."""
 
     inputs: FloatArray
@@ -83,7 +84,7 @@ class LightGbmMethod:
             raise NothingToEvaluateError(
                 f"lightgbm: no ticker has {SPEC.history_needed + HEADS[-1]} bars to learn from"
             )
-        joined = _Pairs(*(np.concatenate([getattr(one, name) for one in pairs]) for name in _PAIR_ARRAYS))
+        joined = _Pairs.joined(pairs)
         return FittedLightGbm(self.levels, [self._boosters(joined, place) for place in range(len(HEADS))])
 
     def _boosters(self, pairs: _Pairs, place: int) -> list[Any]:
@@ -117,9 +118,6 @@ class FittedLightGbm(PerTickerMethod):
         heads = np.sort(in_scale, axis=-1) * scale[:, None, None] * np.sqrt(HEADS)[:, None]
         steps = interpolate_steps(heads, HEADS, median=median_index(self.levels))
         return steps[:, [horizon - 1 for horizon in horizons]]
-
-
-_PAIR_ARRAYS = ("inputs", "targets", "cutoff", "known_on")
 
 
 def _pairs(bars: BarArrays) -> _Pairs:
