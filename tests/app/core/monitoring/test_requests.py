@@ -134,7 +134,9 @@ async def test_every_answer_carries_safe_headers(client: httpx.AsyncClient, regi
 
 async def test_over_tls_browsers_are_told_to_stay_there(app: FastAPI) -> None:
     async with AsyncClient(transport=ASGITransport(app), base_url="https://test") as client:
-        assert (await client.get("/livez")).headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+        answer = await client.get("/livez")
+
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 async def test_no_secret_comes_out_anywhere(
