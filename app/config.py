@@ -45,7 +45,7 @@ JSON_EXAMPLES: Final = {
     "jwt_other_secrets": '["9f86d0…"]',
 }
 # Read by others than `Settings`: docker-compose.yml, the tests, and the processes of one supervisor.
-OTHER_VARIABLES = frozenset({"CLOSECAST_PUBLISH", "CLOSECAST_SHARED", "CLOSECAST_LISTEN_FD", "CLOSECAST_LIFELINE_FD"})
+OTHER_VARIABLES = frozenset(f"{PREFIX}{name}" for name in ("PUBLISH", "SHARED", "LISTEN_FD", "LIFELINE_FD", "READY_FD"))
 
 
 def variable(field: str) -> str:

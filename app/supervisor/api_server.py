@@ -9,7 +9,9 @@ from uvicorn.config import LifespanType
 from app.config import Settings
 from app.core.audit_hook import guard_bundles
 from app.supervisor.bounded_protocol import BoundedHttpProtocol
+from app.supervisor.draining import take_leave
 from app.supervisor.listening import listen_among
+from app.supervisor.readiness import tell_ready
 
 GRACE_SECONDS = 20  # a forecast takes milliseconds; an unseen ticker is waited for up to 8 s
 
@@ -34,9 +36,11 @@ class ApiServer(uvicorn.Server):
         await super().startup(sockets)
         await _open(self._inner, self._inner_sockets)
         guard_bundles(self._bundles, unpickles_elsewhere=False)
+        tell_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what has begun and close the ports; the second one last, so that the end can be watched there."""
+        await take_leave(self)
         await super().shutdown(sockets)
         await self._inner.shutdown(self._inner_sockets)
 

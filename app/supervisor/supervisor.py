@@ -26,6 +26,7 @@ from app.supervisor.preparation import prepare_database
 
 WATCH_SECONDS = 0.2
 GRACE_SECONDS = 25.0  # longer than the API's own grace
+API = "api-"  # what the names of API processes begin with
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Supervisor:
         self._postgres = EmbeddedPostgres(self.settings.home / "postgres") if settings.database_url is None else None
         self._log = log
         self._children: list[Child] = []
+        self._to_replace: list[Child] = []
         self._socket: socket.socket | None = None
         self._lifeline = os.pipe()
         self._postgres_pause_seconds = FIRST_PAUSE_SECONDS
@@ -84,7 +86,7 @@ class Supervisor:
         descriptor = self._socket.fileno()
         for number in range(self.settings.workers):
             environment = {LISTEN_FD: str(descriptor)}
-            self._child(f"api-{number}", "app.supervisor.api_process", environment, descriptor).start()
+            self._child(f"{API}{number}", "app.supervisor.api_process", environment, descriptor).start()
 
     def start_worker(self) -> None:
         """Start the job worker."""
@@ -114,7 +116,18 @@ class Supervisor:
             self._keep_database()
             for child in self._children:
                 child.keep_alive()
+            self._go_on_rolling()
             time.sleep(WATCH_SECONDS)
+
+    def roll(self) -> None:
+        """Replace the API processes one after another, each by a new one that answers before the old one goes."""
+        self._to_replace = [child for child in self._children if child.name.startswith(API)]
+
+    def _go_on_rolling(self) -> None:
+        if self._to_replace and not any(child.is_being_replaced for child in self._children):
+            child = self._to_replace.pop(0)
+            log.info("child is replaced", child=child.name)
+            child.replace()
 
     def stop(self) -> None:
         """End the processes in good order, PostgreSQL last."""
@@ -159,6 +172,8 @@ class Supervisor:
 def supervised(settings: Settings, log: Path | None = None) -> Iterator[Supervisor]:
     """A supervisor that holds `home` and that stops, with all it started, when the block ends or SIGTERM comes.
 
+    SIGHUP has it replace the API processes, one after another.
+
     Raises
     ------
     AlreadyRunningError, DiskFullError, ServiceError : as `home.hold` says.
@@ -166,6 +181,7 @@ def supervised(settings: Settings, log: Path | None = None) -> Iterator[Supervis
     with home.hold(settings.home):
         supervisor = Supervisor(settings, log)
         former = {number: signal.signal(number, _stopper(supervisor)) for number in (signal.SIGTERM, signal.SIGINT)}
+        former[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: supervisor.roll())
         try:
             yield supervisor
         except _StopError:
