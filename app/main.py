@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -9,11 +10,14 @@ from fastapi.routing import APIRoute
 
 from app.config import Settings
 from app.core.body_limit import BodyLimitMiddleware
+from app.core.brake import Brake
 from app.core.cors import allow_origins
 from app.core.database import create_engine, session_factory
 from app.core.docs import install_docs
 from app.core.error_handlers import install_error_handlers
 from app.core.header_limit import HeaderLimitMiddleware
+from app.core.identities import Identities
+from app.core.limits import Limits
 from app.core.migrations import newest_revision
 from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
@@ -21,7 +25,7 @@ from app.core.monitoring.requests import RequestMiddleware
 from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
-from app.core.security import tokens_from
+from app.core.security import Tokens, tokens_from
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
 from app.features.market_data.router import router as market_data_router
@@ -129,10 +133,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.session_factory = session_factory(engine)
     app.state.wanted_revision = newest_revision()
     app.state.passwords = passwords = PasswordHasher(settings.password_threads)
-    app.state.sign_ins = SignIns(app.state.tokens, passwords, settings)
+    app.state.brake = brake = Brake()
+    tokens: Tokens = app.state.tokens
+    app.state.identities = identities = Identities(partial(tokens.verify, kind="access"), app.state.session_factory)
+    app.state.sign_ins = SignIns(tokens, passwords, brake, identities, settings)
+    app.state.limits = limits = Limits(settings, app.state.session_factory)
     try:
         async with forecasting(app):
             yield
     finally:
+        await limits.close()
         passwords.close()
         await engine.dispose()

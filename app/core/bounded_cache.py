@@ -36,6 +36,10 @@ class BoundedCache(Generic[Key, Value]):
         """Forget one entry, if it is there."""
         self._entries.pop(key, None)
 
+    def items(self) -> list[tuple[Key, Value]]:
+        """All entries, as they are now: entries may be dropped while one goes through them."""
+        return list(self._entries.items())
+
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()

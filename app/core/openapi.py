@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.core.database import DatabaseUnavailableError
+from app.core.limits import TooManyRequestsError
 from app.core.paths import API_PREFIX
 from app.core.problems import (
     BODY_TOO_LARGE,
@@ -21,7 +22,14 @@ from app.core.problems import (
     PROBLEMS,
     Problem,
 )
-from app.core.security import ExpiredTokenError, InvalidTokenError, MissingScopeError, NotAuthenticatedError
+from app.core.refusals import (
+    ExpiredTokenError,
+    InvalidApiKeyError,
+    InvalidTokenError,
+    MissingScopeError,
+    NotAuthenticatedError,
+    TwoCredentialsError,
+)
 from app.schemas.problem import ProblemDocument
 from data_pipeline.errors import ClosecastError
 
@@ -34,6 +42,16 @@ EXAMPLE_ERRORS = {
         {"location": ["body", "tickr"], "message": "Extra inputs are not permitted", "type": "extra_forbidden"}
     ]
 }
+
+# Of any operation that asks who is asking.
+CREDENTIAL_PROBLEMS = (
+    NotAuthenticatedError,
+    TwoCredentialsError,
+    InvalidTokenError,
+    ExpiredTokenError,
+    InvalidApiKeyError,
+    TooManyRequestsError,
+)
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -129,7 +147,7 @@ def _common_problems(operation: dict[str, Any]) -> Iterator[Problem]:
         yield MALFORMED_BODY
         yield BODY_TOO_LARGE
     if "security" in operation:
-        for error in (NotAuthenticatedError, InvalidTokenError, ExpiredTokenError):
+        for error in CREDENTIAL_PROBLEMS:
             yield PROBLEMS[error]
         if any(scopes for requirement in operation["security"] for scopes in requirement.values()):
             yield PROBLEMS[MissingScopeError]

@@ -1,27 +1,54 @@
 """Who is asking: signed tokens, and the dependencies that admit a request. The only module that knows JOSE."""
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from fastapi import Request, Security
-from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer, SecurityScopes
 from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import KNOWN_DEFAULT_SECRETS, MINIMUM_SECRET_LENGTH, Settings
-from app.core.database import DbSession
-from app.core.problems import problem
-from app.models.token import SignIn
-from app.models.user import Scope, User
+from app.core.identities import Identities, Principal
+from app.core.limits import Limits
+from app.core.refusals import (
+    ExpiredTokenError,
+    InvalidTokenError,
+    MissingScopeError,
+    NotAuthenticatedError,
+    SignInNeededError,
+    TwoCredentialsError,
+)
+from app.models.user import Scope
 from data_pipeline.errors import ClosecastError
+
+__all__ = [
+    "AdminUser",
+    "CurrentUser",
+    "ExpiredTokenError",
+    "ForecastUser",
+    "InvalidTokenError",
+    "MissingScopeError",
+    "NotAuthenticatedError",
+    "PredictUser",
+    "Principal",
+    "SignedInUser",
+    "StartRefusedError",
+    "TokenClaims",
+    "Tokens",
+    "TrainUser",
+    "admit",
+    "admit_forecast",
+    "admit_request",
+    "key_id",
+    "now_utc",
+    "tokens_from",
+]
 
 ALGORITHM = "HS256"  # the only one, on both sides: a token does not choose how it is checked
 LONGEST_TOKEN = 1_024  # ours have about 500 characters; nothing longer is parsed
@@ -33,44 +60,6 @@ class StartRefusedError(ClosecastError):
     """The process must not start like this: the message says which setting to change."""
 
 
-@problem(HTTPStatus.UNAUTHORIZED, "not-authenticated", example="send `Authorization: Bearer …`, see POST /auth/token")
-class NotAuthenticatedError(ClosecastError):
-    """No access token came with the request: get one from POST /auth/token."""
-
-    challenge = 'Bearer realm="closecast"'
-
-    def __init__(self) -> None:
-        super().__init__("send `Authorization: Bearer …`, see POST /auth/token")
-
-
-@problem(HTTPStatus.UNAUTHORIZED, "invalid-token", example="this token is not valid here: sign in again")
-class InvalidTokenError(ClosecastError):
-    """The token is not one of ours, is of the wrong type, or was revoked: sign in again."""
-
-    challenge = 'Bearer realm="closecast", error="invalid_token"'
-
-    def __init__(self, detail: str = "this token is not valid here: sign in again") -> None:
-        super().__init__(detail)
-
-
-@problem(HTTPStatus.UNAUTHORIZED, "expired-token", example="this token has expired: refresh it")
-class ExpiredTokenError(InvalidTokenError):
-    """The token was valid once: exchange the refresh token at POST /auth/refresh."""
-
-    def __init__(self) -> None:
-        super().__init__("this token has expired: refresh it")
-
-
-@problem(HTTPStatus.FORBIDDEN, "missing-scope", example="this needs the scope admin", members=("needed",))
-class MissingScopeError(ClosecastError):
-    """The account lacks a scope that this route needs: ask an administrator for it."""
-
-    def __init__(self, needed: list[str]) -> None:
-        super().__init__(f"this needs the scope {' '.join(needed)}")
-        self.needed = needed
-        self.challenge = f'Bearer realm="closecast", error="insufficient_scope", scope="{" ".join(needed)}"'
-
-
 @dataclass(frozen=True)
 class TokenClaims:
     """What a verified token says: ``sid`` is the sign-in it belongs to, ``jti`` the token itself."""
@@ -80,16 +69,6 @@ class TokenClaims:
     jti: UUID
     issued_at: datetime
     expires_at: datetime
-
-
-@dataclass(frozen=True)
-class Principal:
-    """The account on whose behalf a request is served."""
-
-    user_id: UUID
-    email: str
-    scopes: frozenset[str]
-    sign_in_id: UUID
 
 
 def now_utc() -> datetime:
@@ -181,7 +160,15 @@ class Tokens:
 
     def digest(self, text: str) -> bytes:
         """A keyed digest, for what must be recognised but not be readable in the database."""
-        return hmac.digest(self._keys[self._signing_key].encode(), text.encode(), "sha256")
+        return _keyed_digest(self._keys[self._signing_key], text)
+
+    def digests(self, text: str) -> list[bytes]:
+        """The digests of ``text`` by every secret: one that was replaced may have made what is stored."""
+        return [_keyed_digest(secret, text) for secret in self._keys.values()]
+
+
+def _keyed_digest(secret: str, text: str) -> bytes:
+    return hmac.digest(secret.encode(), text.encode(), "sha256")
 
 
 def tokens_from(settings: Settings) -> Tokens:
@@ -189,18 +176,23 @@ def tokens_from(settings: Settings) -> Tokens:
 
     Raises
     ------
-    StartRefusedError : the secret is missing, short, or one that everybody knows.
+    StartRefusedError : a secret is missing, short, or one that everybody knows.
     """
     secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret is not None else ""
     if not secret.strip():
         raise StartRefusedError("CLOSECAST_JWT_SECRET is not set: `openssl rand -hex 32` makes one")
+    others = [other.get_secret_value() for other in settings.jwt_other_secrets]
+    _refuse_weak_secret(secret, "CLOSECAST_JWT_SECRET")
+    for other in others:
+        _refuse_weak_secret(other, "a secret of CLOSECAST_JWT_OTHER_SECRETS")
+    return Tokens([secret, *others], issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+
+
+def _refuse_weak_secret(secret: str, name: str) -> None:
     if len(secret) < MINIMUM_SECRET_LENGTH:
-        raise StartRefusedError(f"CLOSECAST_JWT_SECRET is shorter than {MINIMUM_SECRET_LENGTH} characters")
+        raise StartRefusedError(f"{name} is shorter than {MINIMUM_SECRET_LENGTH} characters")
     if any(default in secret.lower() for default in KNOWN_DEFAULT_SECRETS) or len(set(secret)) < FEWEST_CHARACTERS:
-        raise StartRefusedError(
-            "CLOSECAST_JWT_SECRET is a known default or a pattern: `openssl rand -hex 32` makes one"
-        )
-    return Tokens([secret], issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+        raise StartRefusedError(f"{name} is a known default or a pattern: `openssl rand -hex 32` makes one")
 
 
 # Named from the root, so that Authorize works wherever /docs was opened.
@@ -216,44 +208,82 @@ bearer = OAuth2PasswordBearer(
     },
     auto_error=False,
 )
+# A header of its own, so that a token and a key are never taken for each other.
+api_key_header = APIKeyHeader(
+    name="X-API-Key",
+    scheme_name="api_key",
+    description="A key from POST /auth/api-keys, for programs: it may do what its scopes allow, and makes no keys.",
+    auto_error=False,
+)
+
+AccessToken = Annotated[str | None, Security(bearer)]
+ApiKeyText = Annotated[str | None, Security(api_key_header)]
 
 
-async def find_principal(db: AsyncSession, claims: TokenClaims) -> Principal:
-    """The account behind a verified token, as it stands now.
-
-    Raises
-    ------
-    InvalidTokenError : the account is gone or disabled, or the sign-in was revoked.
-    """
-    query = (
-        select(User.id, User.email, User.scopes)
-        .join(SignIn, SignIn.user_id == User.id)
-        .where(SignIn.id == claims.sid, SignIn.revoked_at.is_(None), User.id == claims.sub, User.disabled_at.is_(None))
-    )
-    row = (await db.execute(query)).one_or_none()
-    if row is None:
-        raise InvalidTokenError
-    return Principal(user_id=row.id, email=row.email, scopes=frozenset(row.scopes), sign_in_id=claims.sid)
-
-
-async def admit(
-    request: Request, needed: SecurityScopes, db: DbSession, token: Annotated[str | None, Security(bearer)]
-) -> Principal:
-    """The caller, if the token is good and the account has the scopes that the route names.
+async def admit_request(request: Request, needed: Sequence[str]) -> Principal:
+    """The caller, if the token or key is good, has the scopes ``needed``, and does not ask too fast.
 
     Raises
     ------
-    NotAuthenticatedError, InvalidTokenError, MissingScopeError
+    NotAuthenticatedError, TwoCredentialsError, InvalidTokenError, InvalidApiKeyError, MissingScopeError,
+    TooManyRequestsError, DatabaseUnavailableError
     """
-    if not token:
-        raise NotAuthenticatedError
-    tokens: Tokens = request.app.state.tokens
-    principal = await find_principal(db, tokens.verify(token, "access"))
-    if not principal.scopes.issuperset(needed.scopes):
-        raise MissingScopeError(needed.scopes)
+    principal = await _identify(request)
+    limits: Limits = request.app.state.limits
+    await limits.slow_down(request, principal.user_id)
+    if not principal.scopes.issuperset(needed):
+        raise MissingScopeError(list(needed))
     return principal
+
+
+async def admit_forecast(request: Request) -> Principal:
+    """The caller, who may predict and takes one forecast out of the day's share.
+
+    Raises
+    ------
+    DailyQuotaError, and what ``admit_request`` does
+    """
+    principal = await admit_request(request, [Scope.PREDICT])
+    limits: Limits = request.app.state.limits
+    await limits.take_forecasts(request, principal.user_id, 1)
+    return principal
+
+
+async def _identify(request: Request) -> Principal:
+    identities: Identities = request.app.state.identities
+    token, key = await bearer(request), await api_key_header(request)
+    if token and key:
+        raise TwoCredentialsError
+    if token:
+        return await identities.of_token(token)
+    if key:
+        return await identities.of_api_key(key)
+    raise NotAuthenticatedError
+
+
+# Token and key are parameters for the OpenAPI document's sake: the functions above read them.
+async def admit(request: Request, needed: SecurityScopes, _token: AccessToken, _key: ApiKeyText) -> Principal:
+    """What a route depends on: ``admit_request`` with the scopes that the route names."""
+    return await admit_request(request, needed.scopes)
+
+
+async def admit_for_forecast(request: Request, _token: AccessToken, _key: ApiKeyText) -> Principal:
+    """What a route that forecasts depends on: ``admit_forecast``."""
+    return await admit_forecast(request)
 
 
 CurrentUser = Annotated[Principal, Security(admit)]
 PredictUser = Annotated[Principal, Security(admit, scopes=[Scope.PREDICT])]
+ForecastUser = Annotated[Principal, Security(admit_for_forecast, scopes=[Scope.PREDICT])]
+TrainUser = Annotated[Principal, Security(admit, scopes=[Scope.TRAIN])]
 AdminUser = Annotated[Principal, Security(admit, scopes=[Scope.ADMIN])]
+
+
+async def admit_person(principal: CurrentUser) -> Principal:
+    """What a route depends on that no API key may use; raises SignInNeededError."""
+    if principal.sign_in_id is None:
+        raise SignInNeededError
+    return principal
+
+
+SignedInUser = Annotated[Principal, Depends(admit_person)]

@@ -71,6 +71,8 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    key = {"name": "nightly report", "scopes": ["predict"]}
+    assert (await client.post("/auth/api-keys", headers=headers, json=key)).status_code == 201
     me = await ask("/users/me")
     forecast = await ask("/predict/AAPL?days_ahead=2")
     model = await ask("/model/info")
@@ -80,6 +82,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "read_me": me,
         "patch_user": {**me, "scopes": ["predict", "train"]},
         "list_users": {"items": [me], "next_cursor": None},
+        "list_api_keys": await ask("/auth/api-keys"),
         "predict": forecast,
         "predict_from_body": forecast,
         "list_predictions": await ask("/predictions?limit=1"),

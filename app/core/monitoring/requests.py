@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from app.core.limits import HEADERS_STATE
 from app.core.monitoring.metrics import count_unanswered
 from app.core.monitoring.tracing import Trace, accept_request_id
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
@@ -79,6 +80,7 @@ class Answer:
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self._send = send
+        self._state = scope["state"]
         self._headers = {**SAFE_HEADERS, **(OVER_TLS if scope["scheme"] == "https" else {})}
         self._request_id = request_id
         self.status: int | None = None
@@ -88,6 +90,7 @@ class Answer:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self._request_id
+            headers.update(self._state.get(HEADERS_STATE, {}))
             for name, value in self._headers.items():
                 headers.setdefault(name, value)
         await self._send(message)

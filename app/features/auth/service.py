@@ -1,6 +1,5 @@
 """Signing in, staying signed in, signing out."""
 
-import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -10,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.typing import FilteringBoundLogger
 
 from app.config import Settings
-from app.core.passwords import PasswordHasher
+from app.core.brake import Brake
+from app.core.identities import Identities
+from app.core.passwords import HashingBusyError, PasswordHasher
 from app.core.security import InvalidTokenError, TokenClaims, Tokens, now_utc
 from app.features.auth import crud
 from app.features.auth.errors import AccountDisabledError, InvalidCredentialsError, RefreshTokenReusedError
@@ -31,31 +32,54 @@ class Client:
 class SignIns:
     """The use cases, with what they share: keys, hashing, lifetimes."""
 
-    def __init__(self, tokens: Tokens, passwords: PasswordHasher, settings: Settings) -> None:
-        self._tokens, self._passwords = tokens, passwords
+    def __init__(
+        self, tokens: Tokens, passwords: PasswordHasher, brake: Brake, identities: Identities, settings: Settings
+    ) -> None:
+        self._tokens, self._passwords, self._brake, self._identities = tokens, passwords, brake, identities
         self._access_lifetime = timedelta(minutes=settings.access_token_minutes)
         self._refresh_lifetime = timedelta(days=settings.refresh_token_days)
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
-    async def sign_in(self, db: AsyncSession, *, email: str, password: str) -> TokenRead:
+    async def sign_in(self, db: AsyncSession, *, email: str, password: str, client: Client) -> TokenRead:
         """Exchange a password for tokens. Unknown accounts take as long as wrong passwords, and answer the same.
 
         Raises
         ------
-        InvalidCredentialsError, AccountDisabledError, HashingBusyError
+        InvalidCredentialsError, AccountDisabledError, SignInBrakedError, HashingBusyError
         """
-        known = await crud.find_credentials(db, email)
+        known = await crud.find_credentials(db, email, self._tokens.digests(client.address))
         await db.rollback()  # hashing takes long: a flood of sign-ins must not hold the pool's connections
-        if not await self._passwords.verify(password, known.password_hash if known else None) or known is None:
+        tries = self._tries(email, client.address, known)
+        await self._brake.take(db, tries)
+        if not await self._is_right(db, password, known, tries) or known is None:
             raise InvalidCredentialsError
         if known.disabled:
             raise AccountDisabledError
         if not await crud.hold_credentials(db, known):
             raise InvalidCredentialsError  # the password was changed while this one was being checked
-        sign_in = await crud.add_sign_in(db, known.user_id)
+        await self._brake.put_back(db, tries)
+        sign_in = await crud.add_sign_in(db, known.user_id, self._tokens.digest(client.address))
         head = await self._add_head(db, sign_in)
         await db.commit()
         return self._token_pair(known.user_id, head, known.scopes)
+
+    def _tries(self, email: str, address: str, known: crud.Credentials | None) -> dict[str, bytes]:
+        """What a try is counted against; strangers that use up an account's tries do not keep its owner out."""
+        account = email.lower()
+        tries = {"address": self._tokens.digest(address), "pair": self._tokens.digest(f"{account}\n{address}")}
+        if known is None or not known.knows_address:
+            tries["account"] = self._tokens.digest(account)
+        return tries
+
+    async def _is_right(
+        self, db: AsyncSession, password: str, known: crud.Credentials | None, tries: dict[str, bytes]
+    ) -> bool:
+        try:
+            return await self._passwords.verify(password, known.password_hash if known else None)
+        except HashingBusyError:
+            await self._brake.put_back(db, tries)
+            await db.commit()
+            raise
 
     async def refresh(self, db: AsyncSession, refresh_token: str, client: Client) -> TokenRead:
         """Exchange a refresh token for the next pair. Each works once; a retry of the same client gets the same again.
@@ -70,9 +94,10 @@ class SignIns:
         token = await crud.find_refresh_token(db, claims.jti, sign_in_id=sign_in.id)
         if token is None:
             raise InvalidTokenError
-        head = await self._next_head(db, sign_in, token, self._digest(sign_in.id, client))
+        head = await self._next_head(db, sign_in, token, client)
         if head is None:
-            await self._revoke_stolen(db, sign_in)
+            await self._revoke(db, sign_in)
+            log.warning("refresh reused, sign-in revoked", user_id=str(sign_in.user_id), sign_in_id=str(sign_in.id))
             raise RefreshTokenReusedError
         await db.commit()
         return self._token_pair(sign_in.user_id, head, scopes)
@@ -87,8 +112,7 @@ class SignIns:
             sign_in, _ = await self._open_sign_in(db, claims)
         except InvalidTokenError:
             return
-        sign_in.revoked_at = now_utc()
-        await db.commit()
+        await self._revoke(db, sign_in)
 
     async def _open_sign_in(self, db: AsyncSession, claims: TokenClaims) -> tuple[SignIn, tuple[str, ...]]:
         """The sign-in behind a verified token, locked, and what its account may do."""
@@ -101,15 +125,17 @@ class SignIns:
         return sign_in, tuple(user.scopes)
 
     async def _next_head(
-        self, db: AsyncSession, sign_in: SignIn, token: RefreshToken, client_digest: bytes
+        self, db: AsyncSession, sign_in: SignIn, token: RefreshToken, client: Client
     ) -> RefreshToken | None:
         """The token that follows ``token``; None where asking for it is theft."""
+        described = f"{sign_in.id}\n{client.address}\n{client.user_agent}"
         if token.used_at is None:
             head = await self._add_head(db, sign_in)
-            token.used_at, token.client_digest, token.successor_id = now_utc(), client_digest, head.id
+            token.used_at, token.successor_id = now_utc(), head.id
+            token.client_digest = self._tokens.digest(described)
             return head
         in_time = now_utc() - token.used_at <= self._grace
-        same_client = hmac.compare_digest(token.client_digest or b"", client_digest)
+        same_client = token.client_digest in self._tokens.digests(described)  # also across a change of the secret
         if not (in_time and same_client) or token.successor_id is None:
             return None
         head_again = await crud.find_refresh_token(db, token.successor_id, sign_in_id=sign_in.id)
@@ -121,13 +147,10 @@ class SignIns:
             db, sign_in.id, issued_at=issued_at, expires_at=issued_at + self._refresh_lifetime
         )
 
-    async def _revoke_stolen(self, db: AsyncSession, sign_in: SignIn) -> None:
+    async def _revoke(self, db: AsyncSession, sign_in: SignIn) -> None:
         sign_in.revoked_at = now_utc()
         await db.commit()
-        log.warning("refresh reused, sign-in revoked", user_id=str(sign_in.user_id), sign_in_id=str(sign_in.id))
-
-    def _digest(self, sign_in_id: UUID, client: Client) -> bytes:
-        return self._tokens.digest(f"{sign_in_id}\n{client.address}\n{client.user_agent}")
+        self._identities.forget(sign_in.user_id)
 
     def _token_pair(self, user_id: UUID, head: RefreshToken, scopes: tuple[str, ...]) -> TokenRead:
         """Signed tokens of one head; the refresh token is the same however often it is asked for."""

@@ -1,4 +1,4 @@
-"""Rows of accounts and of their sign-ins. Nothing here commits."""
+"""Rows of accounts, their sign-ins and API keys. Nothing here commits."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.models.api_key import ApiKey
 from app.models.token import SignIn
 from app.models.user import User
 
@@ -36,6 +37,11 @@ async def revoke_sign_ins(db: AsyncSession, user_id: UUID, *, at: datetime) -> N
     await db.execute(update(SignIn).where(SignIn.user_id == user_id, SignIn.revoked_at.is_(None)).values(revoked_at=at))
 
 
+async def revoke_api_keys(db: AsyncSession, user_id: UUID, *, at: datetime) -> None:
+    """Stop every API key of an account."""
+    await db.execute(update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None)).values(revoked_at=at))
+
+
 async def delete_user(db: AsyncSession, user_id: UUID) -> None:
-    """Delete an account: its sign-ins go too, what it asked for stays without a name (see ``User``)."""
+    """Delete an account: its sign-ins and keys go too, what it asked for stays without a name (see ``User``)."""
     await db.execute(delete(User).where(User.id == user_id))

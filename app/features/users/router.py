@@ -6,11 +6,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Request
 
+from app.core.brake import Brake, SignInBrakedError
 from app.core.database import DbSession
+from app.core.identities import forget_here
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.passwords import HashingBusyError, PasswordHasher
-from app.core.security import AdminUser, CurrentUser
+from app.core.refusals import SignInNeededError
+from app.core.security import AdminUser, CurrentUser, SignedInUser
 from app.features.users import service
 from app.features.users.errors import OwnAccountError, UserNotFoundError, WeakPasswordError, WrongPasswordError
 from app.features.users.schemas import PasswordChange, UserPatch
@@ -30,24 +33,30 @@ async def read_me(user: CurrentUser, db: DbSession) -> User:
 @router.post(
     "/me/password",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=problem_responses(WrongPasswordError, WeakPasswordError, HashingBusyError),
+    responses=problem_responses(
+        SignInNeededError, WrongPasswordError, WeakPasswordError, SignInBrakedError, HashingBusyError
+    ),
 )
-async def change_password(body: PasswordChange, request: Request, user: CurrentUser, db: DbSession) -> None:
-    """Replace your password; every sign-in ends, this one too, so sign in again afterwards."""
+async def change_password(body: PasswordChange, request: Request, user: SignedInUser, db: DbSession) -> None:
+    """Replace your password; every sign-in ends, this one too, so sign in again afterwards. API keys stay."""
     passwords: PasswordHasher = request.app.state.passwords
+    brake: Brake = request.app.state.brake
     await service.change_password(
         db,
         passwords,
+        brake,
         user_id=user.user_id,
         current=body.current_password.get_secret_value(),
         new=body.new_password.get_secret_value(),
     )
+    forget_here(request, user.user_id)
 
 
-@router.delete("/me", status_code=HTTPStatus.NO_CONTENT)
-async def delete_me(user: CurrentUser, db: DbSession) -> None:
+@router.delete("/me", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(SignInNeededError))
+async def delete_me(request: Request, user: SignedInUser, db: DbSession) -> None:
     """Delete your account for good; what was answered to you stays, without your name."""
     await service.delete_user(db, user.user_id)
+    forget_here(request, user.user_id)
 
 
 @router.get("", responses=problem_responses(InvalidCursorError))
@@ -60,8 +69,11 @@ async def list_users(_admin: AdminUser, db: DbSession, cursor: Cursor = None, li
 async def patch_user(
     user_id: Annotated[UUID, Path(examples=["0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11"])],
     body: UserPatch,
+    request: Request,
     admin: AdminUser,
     db: DbSession,
 ) -> User:
-    """Change what an account may do, or disable it; both work from its next request on."""
-    return await service.patch_user(db, admin, user_id, body)
+    """Change what an account may do, or disable it; both work in every process within a second."""
+    user = await service.patch_user(db, admin, user_id, body)
+    forget_here(request, user_id)
+    return user

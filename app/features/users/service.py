@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.brake import Brake
 from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.core.passwords import PasswordHasher
 from app.core.security import Principal, now_utc
@@ -63,19 +64,23 @@ async def list_users(db: AsyncSession, *, cursor: str | None, limit: int) -> Pag
 
 
 async def change_password(
-    db: AsyncSession, passwords: PasswordHasher, *, user_id: UUID, current: str, new: str
+    db: AsyncSession, passwords: PasswordHasher, brake: Brake, *, user_id: UUID, current: str, new: str
 ) -> None:
     """Replace a password; every sign-in made with the former one ends.
 
     Raises
     ------
-    WrongPasswordError, WeakPasswordError
+    WrongPasswordError, WeakPasswordError, SignInBrakedError
     """
     user = await read_user(db, user_id)
     email, known_hash = user.email, user.password_hash
     await db.rollback()  # hashing takes long: no lock and no connection is held meanwhile
+    tries = {"password": user_id.bytes}
+    await brake.take(db, tries)
     if not await passwords.verify(current, known_hash):
         raise WrongPasswordError
+    await brake.put_back(db, tries)
+    await db.commit()
     refuse_weak_password(new, email=email)
     new_hash = await passwords.hash(new)
     user = await read_user(db, user_id)
@@ -87,7 +92,7 @@ async def change_password(
 
 
 async def patch_user(db: AsyncSession, actor: Principal, user_id: UUID, patch: UserPatch) -> User:
-    """Change what an account may do, or disable it; both work from the next request on.
+    """Change what an account may do, or disable it.
 
     Raises
     ------
@@ -109,8 +114,9 @@ async def _set_disabled(db: AsyncSession, user: User, *, disabled: bool, at: dat
         user.disabled_at = None
     elif user.disabled_at is None:
         user.disabled_at = at
-        # Enabling the account again must not bring back what was signed in before.
+        # Enabling the account again must not bring back what was signed in, or held a key, before.
         await crud.revoke_sign_ins(db, user.id, at=at)
+        await crud.revoke_api_keys(db, user.id, at=at)
 
 
 async def delete_user(db: AsyncSession, user_id: UUID) -> None:

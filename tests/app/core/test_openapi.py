@@ -61,13 +61,21 @@ def test_everything_but_these_needs_a_token(document: dict[str, Any]) -> None:
 
 
 def test_authorize_gets_its_token_by_the_password_form(document: dict[str, Any]) -> None:
-    (scheme,) = document["components"]["securitySchemes"].values()
+    scheme = document["components"]["securitySchemes"]["password"]
 
     assert scheme["type"] == "oauth2"
     assert scheme["flows"]["password"]["tokenUrl"] == "/auth/token"
     assert set(scheme["flows"]["password"]["scopes"]) == {"predict", "train", "admin"}
     body = by_id(document)["sign_in"]["requestBody"]["content"]
     assert list(body) == ["application/x-www-form-urlencoded"]
+
+
+def test_a_key_has_a_header_of_its_own_and_opens_what_a_token_opens(document: dict[str, Any]) -> None:
+    scheme = document["components"]["securitySchemes"]["api_key"]
+
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "X-API-Key")
+    for name, operation in by_id(document).items():
+        assert len(operation.get("security", [])) in {0, 2}, name
 
 
 def test_every_failure_is_documented_as_a_problem_with_an_example(document: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What administrators do with other people's accounts."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.identities import FRESH_SECONDS
 from app.features.users.service import create_user
 from tests.app.accounts import Account, sign_in
 
@@ -48,13 +50,14 @@ async def test_a_value_of_another_json_type_changes_nothing(
     assert await status_of(client, registered_user) == 200
 
 
-async def test_an_account_that_is_disabled_by_hand_stops_at_once_too(
+async def test_an_account_that_is_disabled_by_hand_stops_within_a_second(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
-    """An operator with psql revokes no sign-ins."""
+    """An operator with psql revokes no sign-ins and tells no process."""
     await db.execute(text("UPDATE users SET disabled_at = now()"))
     await db.commit()
 
+    await asyncio.sleep(FRESH_SECONDS)
     assert await status_of(client, registered_user) == 401
     refreshed = await client.post("/auth/refresh", json={"refresh_token": registered_user.refresh_token})
     assert refreshed.status_code == 401

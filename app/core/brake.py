@@ -1,0 +1,104 @@
+"""What slows down whoever guesses passwords: brakes in PostgreSQL, shared by all processes.
+
+Each is a bucket of tries that fills up again with time. Every try takes one out of each bucket that concerns it before
+the password is looked at, so that tries sent at once count too; a right password puts them back. A try for which a
+bucket is empty is refused and takes nothing, so nobody who keeps trying makes anybody wait longer:
+
+- ``pair``: one address at one account;
+- ``address``: one address at all accounts;
+- ``account``: one account from all addresses but those that it is signed in from, or was lately. It bounds what many
+  addresses together can guess, and leaves the owner's own way in alone;
+- ``password``: the present password of a signed-in account, which a thief of its token would have to guess.
+
+Accounts that do not exist are braked like any other. Subjects are keyed digests (see ``SignInBrake``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+from sqlalchemy import delete, func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.problems import problem
+from app.models.limits import SignInBrake
+from data_pipeline.errors import ClosecastError
+
+Digest = bytes
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """``tries`` at once, and one more after each ``seconds``."""
+
+    tries: int
+    seconds: float
+
+
+# A person mistypes a few times. All strangers together have 1,440 tries a day at one account: a password of 32 random
+# bits holds out for 8,000 years of them.
+ALLOWANCES: Mapping[str, Allowance] = {
+    "account": Allowance(50, 60.0),
+    "address": Allowance(50, 10.0),
+    "pair": Allowance(10, 120.0),
+    "password": Allowance(10, 120.0),
+}
+
+
+@problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-sign-ins", example="too many wrong passwords: try again in 120 s")
+class SignInBrakedError(ClosecastError):
+    """Too many wrong passwords came for this account or from this address: wait as ``Retry-After`` says, no longer."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many wrong passwords: try again in {max(1, round(seconds))} s")
+        self.retry_after_seconds = seconds
+
+
+class Brake:
+    """The brakes of one process, which are those of all."""
+
+    def __init__(self, allowances: Mapping[str, Allowance] = ALLOWANCES) -> None:
+        self._allowances = allowances
+
+    async def take(self, db: AsyncSession, subjects: Mapping[str, Digest]) -> None:
+        """Take one try out of each bucket and commit; all or none.
+
+        Raises
+        ------
+        SignInBrakedError
+        """
+        wait = 0.0
+        for kind, subject in sorted(subjects.items()):  # in the same order everywhere: nobody deadlocks
+            wait = max(wait, await self._take_one(db, kind, subject))
+        if wait > 0:
+            await db.rollback()
+            raise SignInBrakedError(wait)
+        await db.commit()
+
+    async def _take_one(self, db: AsyncSession, kind: str, subject: Digest) -> float:
+        """Seconds until there is a try in this bucket again; 0 where one could be taken."""
+        allowance = self._allowances[kind]
+        step = timedelta(seconds=allowance.seconds)
+        # The bucket is kept as the instant at which it will be full: each try moves that instant one step away.
+        new = insert(SignInBrake).values(kind=kind, subject=subject, full_at=func.now() + step)
+        moved = new.on_conflict_do_update(
+            index_elements=[SignInBrake.kind, SignInBrake.subject],
+            set_={"full_at": func.greatest(SignInBrake.full_at, func.now()) + step},
+        )
+        row = (await db.execute(moved.returning(SignInBrake.full_at, func.now()))).one()
+        full_at, now = row[0], row[1]
+        return max(0.0, (full_at - now - allowance.tries * step).total_seconds())
+
+    async def put_back(self, db: AsyncSession, subjects: Mapping[str, Digest]) -> None:
+        """The password was right, or was not looked at: put a try back into each bucket; the caller commits."""
+        for kind, subject in sorted(subjects.items()):
+            step = timedelta(seconds=self._allowances[kind].seconds)
+            bucket = (SignInBrake.kind == kind, SignInBrake.subject == subject)
+            await db.execute(update(SignInBrake).where(*bucket).values(full_at=SignInBrake.full_at - step))
+
+
+async def sweep_brakes(db: AsyncSession) -> None:
+    """Delete what says nothing any more; the caller commits."""
+    await db.execute(delete(SignInBrake).where(SignInBrake.full_at < func.now()))
