@@ -7,7 +7,7 @@ PACKAGES := data_pipeline ml_lifecycle app cli
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve test check format lock gate-study clean
+.PHONY: help set-up demo serve test check format lock gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run
+
+weaknesses: set-up ## What bandit and pip-audit find, and the lists of parts (CycloneDX) in build/parts
+	@$(BIN)/python -m tools.weaknesses code
+	@$(BIN)/python -m tools.weaknesses packages
+	@$(BIN)/python -m tools.weaknesses parts build/parts
 
 clean: ## Remove what tools left; .venv and .closecast stay
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov
