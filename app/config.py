@@ -100,6 +100,7 @@ class Settings(BaseSettings):
     burst_per_second: PositiveInt = 100  # requests of one user, keys included
     forecasts_per_day: PositiveInt = 100_000  # of one user, keys included; the day is UTC's
     sign_in_requests_per_minute: PositiveInt = 120  # to /auth, from one address
+    wrong_passwords_per_address: PositiveInt = 50  # at once, then one each 10 s; many people may share an address
     redis_url: SecretStr | None = None  # counts bursts for all processes; None: each takes its share of the limit
     body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
     header_limit_bytes: PositiveInt = 16_384  # more of request line and headers is a 431
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     log_requests: bool = True  # one line on stderr for each
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_queue_size: PositiveInt = 4096  # prediction log rows that may wait for a commit
+    log_retention_months: PositiveInt | None = None  # whole months of the prediction log; None: all of it stays
 
     # Prices
     sources: list[Literal["yfinance", "files", "sample"]] = ["yfinance"]  # asked in this order

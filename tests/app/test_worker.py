@@ -23,7 +23,7 @@ from app.features.market_data import collecting, tasks
 from app.features.market_data.service import publish_windows
 from app.features.stock_prediction import precomputing
 from app.features.stock_prediction import tasks as stock_prediction_tasks
-from app.features.stock_prediction.tasks import ensure_log_partitions
+from app.features.stock_prediction.tasks import drop_old_log_partitions, ensure_log_partitions
 from app.models import ServingWindowRow
 from app.worker import add_upkeep, restart_stalled_jobs, run
 from data_pipeline.sources.base import RateLimitedError
@@ -176,6 +176,23 @@ async def test_partitions_are_made_by_a_daily_job(db: AsyncSession, queue: tuple
     await ensure_log_partitions(_context(*queue), int(datetime(2031, 1, 1, tzinfo=UTC).timestamp()))
 
     assert await db.scalar(text("SELECT to_regclass('prediction_log_2031_04') IS NOT NULL"))
+
+
+async def test_old_months_of_the_log_are_dropped_by_a_daily_job_where_a_setting_says_so(
+    db: AsyncSession, queue: tuple[App, WorkerTools]
+) -> None:
+    """Nothing is dropped in silence: without the setting every month stays."""
+    app, tools = queue
+    present = text("SELECT to_regclass('prediction_log_2020_01') IS NOT NULL")
+    await ensure_log_partitions(_context(app, tools), int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()))
+    now = int(datetime(2020, 6, 1, tzinfo=UTC).timestamp())
+
+    await drop_old_log_partitions(_context(app, tools), now)
+    assert await db.scalar(present)
+    await db.commit()
+    short = WorkerTools(tools.settings.model_copy(update={"log_retention_months": 4}), tools.sessions)
+    await drop_old_log_partitions(_context(app, short), now)
+    assert not await db.scalar(present)
 
 
 def test_without_a_database_the_worker_ends_with_a_reason(settings: Settings) -> None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from procrastinate import App, JobContext
 
 from app.core.jobs import DATA_QUEUE, PRECOMPUTE, tools_of
-from app.features.stock_prediction.partitions import ensure_partitions
+from app.features.stock_prediction.partitions import drop_old_partitions, ensure_partitions
 
 PARTITIONS = "ensure_log_partitions"
+RETENTION = "drop_old_log_partitions"
 SHADOWS = "forecast_with_shadows"
 
 
@@ -15,6 +16,8 @@ def add_tasks(app: App) -> None:
     """Let a worker run the jobs about forecasts made ahead, about the prediction log and about shadows."""
     task = app.task(name=PARTITIONS, queue=DATA_QUEUE, queueing_lock=PARTITIONS, pass_context=True)
     app.periodic(cron="17 3 * * *")(task(ensure_log_partitions))  # UTC; API processes make them at start-up too
+    drop = app.task(name=RETENTION, queue=DATA_QUEUE, queueing_lock=RETENTION, pass_context=True)
+    app.periodic(cron="37 3 * * *")(drop(drop_old_log_partitions))
     follow = app.task(name=SHADOWS, queue=DATA_QUEUE, queueing_lock=SHADOWS, lock=SHADOWS, pass_context=True)
     ahead = app.task(name=PRECOMPUTE, queue=DATA_QUEUE, queueing_lock=PRECOMPUTE, lock=PRECOMPUTE, pass_context=True)
     # Each collect run asks for it, too; this is for a new champion, and for what a stopped worker left.
@@ -26,6 +29,16 @@ async def ensure_log_partitions(context: JobContext, timestamp: int) -> None:
     """Make the log's partitions of the next three months."""
     async with tools_of(context).sessions() as db:
         await ensure_partitions(db, datetime.fromtimestamp(timestamp, UTC))
+
+
+async def drop_old_log_partitions(context: JobContext, timestamp: int) -> None:
+    """Drop the log's months that are older than the settings keep; without the setting none is."""
+    tools = tools_of(context)
+    if tools.settings.log_retention_months is None:
+        return
+    async with tools.sessions() as db:
+        now = datetime.fromtimestamp(timestamp, UTC)
+        await drop_old_partitions(db, now, kept_months=tools.settings.log_retention_months)
 
 
 async def forecast_with_shadows(context: JobContext, timestamp: int) -> None:
