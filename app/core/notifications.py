@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable, Iterator
 import psycopg
 from psycopg import sql
 
+from app.core.bounded_connection import connect_bounded
+
 logger = logging.getLogger(__name__)
 
 WINDOW_CHANNEL = "closecast_window"  # payload: the ticker whose window, or whose failure to get one, is stored
 CHAMPION_CHANNEL = "closecast_champion"  # payload: the id of the bundle that was promoted
 
 RECONNECT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 3.0  # a connection on which nothing arrives any more looks like one on which nothing happens
 
 Handler = Callable[[str | None], Awaitable[None]]
 
@@ -79,14 +82,17 @@ class NotificationListener:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen(self) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._connection_string, autocommit=True)
+        deadline_seconds = 2 * HEARTBEAT_SECONDS  # longer than it waits for a notification
+        connection = await connect_bounded(self._connection_string, deadline_seconds=deadline_seconds, autocommit=True)
         async with connection:
             for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.connected.set()
             await self._wake_everyone()
-            async for notification in connection.notifies():
-                await self._dispatch(notification.channel, notification.payload)
+            while True:
+                async for notification in connection.notifies(timeout=HEARTBEAT_SECONDS):
+                    await self._dispatch(notification.channel, notification.payload)
+                await connection.execute("SELECT 1")  # what it lacks an answer to ends the connection
 
     async def _dispatch(self, channel: str, payload: str) -> None:
         for event in self._waiters.get((channel, payload), ()):

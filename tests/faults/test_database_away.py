@@ -9,8 +9,11 @@ from time import monotonic
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import notifications
+from app.core.notifications import NotificationListener
 from app.features.market_data.service import publish_windows
 from app.supervisor.postgres import EmbeddedPostgres
 from tests.app.accounts import Account
@@ -116,3 +119,25 @@ async def test_a_slow_network_is_only_slow(ask: Ask, proxy: TcpProxy) -> None:
         proxy.delay(0)
 
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_listener_that_nothing_reaches_any_more_connects_anew(
+    ask: Ask, proxy: TcpProxy, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection stands and is silent: what is remembered as told would otherwise be believed for ever."""
+    listener: NotificationListener = app.state.notifications
+    monkeypatch.setattr(notifications, "HEARTBEAT_SECONDS", 0.2)
+    proxy.cut()  # from now on with that heartbeat
+    await asyncio.sleep(2 * notifications.RECONNECT_SECONDS)
+    await asyncio.wait_for(listener.connected.wait(), BACK_WITHIN_SECONDS)
+
+    proxy.hold()
+    try:
+        async with asyncio.timeout(BACK_WITHIN_SECONDS):
+            while listener.connected.is_set():  # noqa: ASYNC110 (the event says the opposite)
+                await asyncio.sleep(0.05)
+    finally:
+        proxy.let_through()
+
+    await asyncio.wait_for(listener.connected.wait(), BACK_WITHIN_SECONDS)
+    assert (await ask()).status_code in {200, 503}
