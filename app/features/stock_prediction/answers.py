@@ -1,18 +1,24 @@
 """A frozen forecast as the answer of a request."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from math import exp
 from typing import Any
 
 from app.features.registry.champion import Champion
 from app.features.stock_prediction.crud import PredictionRow
+from app.features.stock_prediction.own_windows import OwnWindow, ToldOfWindow
 from app.features.stock_prediction.schemas import (
     DataRead,
     DriftDetails,
     ForecastRead,
     NamedDataRead,
     NamedDataVersion,
+    OwnDataRead,
+    OwnStepRead,
+    OwnWindowForecastRead,
+    OwnWindowRead,
     PredictionRead,
     ServedBundle,
     SkillRead,
@@ -20,6 +26,7 @@ from app.features.stock_prediction.schemas import (
     StoredForecastRead,
 )
 from app.models.forecast import Forecast
+from ml_lifecycle.export.forecaster import StepQuantiles
 
 MEDIAN = 0.5
 UNMEASURED = SkillRead(
@@ -101,6 +108,57 @@ def drift_fields(left: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
     return {"drift_warning": bool(left), "drift_details": DriftDetails(left_training_distribution=list(left))}
 
 
+def own_window_answer_of(
+    window: OwnWindow,
+    quantiles: StepQuantiles,
+    told: ToldOfWindow,
+    *,
+    read: OwnWindowRead,
+    bundle: ServedBundle,
+    skill: dict[str, SkillRead],
+    days_ahead: int,
+    made_at: datetime,
+    latency_ms: float,
+) -> OwnWindowForecastRead:
+    """The answer to a client's own window, with the fields of any other forecast."""
+    steps = [_own_step(window, quantiles, index) for index in range(days_ahead)]
+    steps[0] = steps[0].model_copy(update={"target_trading_day": told.target_trading_day})
+    return OwnWindowForecastRead(
+        ticker=told.ticker,
+        exchange=told.exchange,
+        currency=told.currency,
+        cutoff=window.cutoff,
+        target_trading_day=told.target_trading_day,
+        anchor=window.anchor,
+        made_at=made_at,
+        bundle=bundle,
+        window=read,
+        data=OwnDataRead(as_of=told.as_of),
+        steps=steps,
+        skill=skill,
+        **drift_fields(None if quantiles.drift is None else [asdict(left) for left in quantiles.drift]),
+        latency_ms=latency_ms,
+        predicted_price=steps[0].median,
+        predictions=[step.median for step in steps],
+        generated_at=made_at,
+        model_version=bundle.id,
+    )
+
+
+def _own_step(window: OwnWindow, quantiles: StepQuantiles, index: int) -> OwnStepRead:
+    log_return = dict(zip(map(str, quantiles.levels), quantiles.log_returns[index].tolist(), strict=True))
+    prices = {level: window.anchor * exp(value) for level, value in log_return.items()}
+    return OwnStepRead(
+        step=index + 1,
+        target_trading_day=None,
+        naive=window.anchor,
+        median=prices[str(MEDIAN)],
+        quantiles=prices,
+        log_return=log_return,
+        probability_up=float(quantiles.probability_up[index]),
+    )
+
+
 def stored_answer_of(forecast: Forecast) -> StoredForecastRead:
     """A forecast read again: all of it that is frozen, nothing else."""
     return StoredForecastRead(
@@ -124,7 +182,7 @@ def prediction_of(row: PredictionRow) -> PredictionRead:
         ticker=ticker,
         cutoff=cutoff,
         kind=kind,
-        bundle_id=bundle_id,
+        bundle_id=bundle_id or (logged.quantiles or {}).get("bundle_id"),
     )
 
 

@@ -21,3 +21,22 @@ class ModelPathRefusedError(ClosecastError):
 
     def __init__(self) -> None:
         super().__init__("`model_path` is refused: no request names a file to load; the champion answers")
+
+
+@problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "closes-network-missing",
+    example="no network that forecasts from 60 closes is registered, and the champion cannot read this window: it "
+    "needs 252 rows without a hole, and 60 came",
+)
+class ClosesNetworkMissingError(ClosecastError):
+    """The champion cannot read your window and nothing else can: ask by ticker, or send what the champion reads.
+
+    Operators: train and register one with `closecast train --config closes`.
+    """
+
+    def __init__(self, why_not_champion: str) -> None:
+        super().__init__(
+            "no network that forecasts from 60 closes is registered, and the champion cannot read this window: "
+            f"{why_not_champion}"
+        )

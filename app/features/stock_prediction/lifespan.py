@@ -15,8 +15,10 @@ from app.core.database import bounded_connection_string, create_engine
 from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
 from app.features.market_data.windows import WindowDesk
 from app.features.registry.champion import ChampionHolder
+from app.features.registry.shelf import BundleShelf
 from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import PredictionLogWriter
+from app.features.stock_prediction.own_window_desk import OwnWindowDesk
 from app.features.stock_prediction.partitions import ensure_partitions
 from app.features.stock_prediction.service import ForecastDesk
 
@@ -25,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def forecasting(app: FastAPI) -> AsyncIterator[None]:
-    """Fill ``champions``, ``notifications``, ``prediction_log`` and ``forecast_desk`` of ``app.state``.
+    """Fill ``app.state``: ``champions``, ``bundle_shelf``, ``notifications``, ``prediction_log`` and both desks.
 
     The settings and sessions must be there.
 
@@ -42,6 +44,8 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     listener.on(CHAMPION_CHANNEL, champions.reload)
     listener.on(CHAMPION_CHANNEL, partial(_make_partitions_again, sessions))
     app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), Freezer(sessions), log)
+    app.state.bundle_shelf = shelf = BundleShelf(settings)
+    app.state.own_window_desk = OwnWindowDesk(champions, shelf, log)
     await _make_partitions(sessions)
     await champions.reload()
     listener.start()

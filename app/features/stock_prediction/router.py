@@ -8,29 +8,40 @@ from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.etags import json_or_not_modified
+from app.core.idempotency import IdempotencyKeyInUseError, IdempotencyKeyReusedError, Key, answer_once
+from app.core.limits_daily import DailyQuotaError
 from app.core.openapi import Responses, problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
-from app.core.security import PredictUser
+from app.core.security import ForecastUser, PredictUser
 from app.features.market_data.errors import (
     CollectionFailedError,
     CollectionPendingError,
     NewTickerQuotaError,
     StaleBarsError,
 )
-from app.features.registry.errors import NoChampionError
+from app.features.registry.errors import BundleNotFoundError, NoChampionError
 from app.features.stock_prediction import service
-from app.features.stock_prediction.errors import ForecastNotFoundError, ModelPathRefusedError
+from app.features.stock_prediction.errors import (
+    ClosesNetworkMissingError,
+    ForecastNotFoundError,
+    ModelPathRefusedError,
+)
 from app.features.stock_prediction.log_writer import LogQueueFullError
+from app.features.stock_prediction.posted import Posted
+from app.features.stock_prediction.predict_bodies import PredictRequest
 from app.features.stock_prediction.schemas import (
     ForecastRead,
     ForecastWish,
+    InferredForecastRead,
+    InferredWindowRead,
+    OwnWindowForecastRead,
     PredictionRead,
-    PredictRequest,
     StoredForecastRead,
 )
 from app.features.stock_prediction.service import ForecastDesk, Question
 from app.schemas.page import Page
 from data_pipeline.errors import InsufficientHistoryError
+from data_pipeline.processing.lstm_preprocessor import UnusableBarsError
 from data_pipeline.sources.base import (
     BeforeListingError,
     NoDataError,
@@ -38,6 +49,7 @@ from data_pipeline.sources.base import (
     UnknownTickerError,
 )
 from data_pipeline.ticker import MalformedTickerError, parse_ticker
+from ml_lifecycle.export.errors import BundleRefusedError, WholeBarsNeededError
 
 router = APIRouter(tags=["forecasts"], responses=problem_responses(DatabaseUnavailableError))
 
@@ -49,6 +61,7 @@ FORECAST_PROBLEMS = (
     BeforeListingError,
     InsufficientHistoryError,
     NewTickerQuotaError,
+    DailyQuotaError,
     CollectionPendingError,
     CollectionFailedError,
     StaleBarsError,
@@ -57,6 +70,17 @@ FORECAST_PROBLEMS = (
     LogQueueFullError,
 )
 
+POST_PROBLEMS = problem_responses(
+    *FORECAST_PROBLEMS,
+    ModelPathRefusedError,
+    ClosesNetworkMissingError,
+    WholeBarsNeededError,
+    UnusableBarsError,
+    BundleNotFoundError,
+    BundleRefusedError,
+    IdempotencyKeyReusedError,
+    IdempotencyKeyInUseError,
+)
 NOT_MODIFIED: Responses = {304: {"description": "You hold this answer already (`If-None-Match`); it is logged too."}}
 
 
@@ -79,7 +103,7 @@ async def predict(
     request: Request,
     db: DbSession,
     desk: Desk,
-    user: PredictUser,
+    user: ForecastUser,
     ticker: Annotated[str, Path(description="As Yahoo spells it.", examples=["AAPL"])],
     wish: Annotated[ForecastWish, Query()],
 ) -> Response:
@@ -89,6 +113,7 @@ async def predict(
         days_ahead=wish.steps,
         as_of=wish.as_of,
         user_id=user.user_id,
+        api_key_id=user.api_key_id,
         route="GET /predict/{ticker}",
         request_id=getattr(request.state, "request_id", None),
     )
@@ -96,23 +121,18 @@ async def predict(
     return json_or_not_modified(sent.body, sent.etag, request.headers.get("if-none-match"))
 
 
-@router.post(
-    "/predict", response_model=ForecastRead, responses=problem_responses(*FORECAST_PROBLEMS, ModelPathRefusedError)
-)
+@router.post("/predict", response_model=ForecastRead | OwnWindowForecastRead, responses=POST_PROBLEMS)
 async def predict_from_body(
-    request: Request, db: DbSession, desk: Desk, user: PredictUser, body: PredictRequest
+    request: Request, db: DbSession, user: ForecastUser, body: PredictRequest, key: Key = None
 ) -> Response:
-    """The same, asked with a body."""
-    question = Question(
-        ticker=body.ticker,
-        days_ahead=body.steps,
-        as_of=body.as_of,
-        user_id=user.user_id,
-        route="POST /predict",
-        request_id=getattr(request.state, "request_id", None),
-    )
-    sent = await desk.answer(db, question)
-    return Response(sent.body, media_type="application/json")
+    """Forecast a ticker, as GET does; or a window of your own, which is logged but neither frozen nor scored."""
+    return await answer_once(request, db, user.user_id, key, Posted(request, db, user, body).answer)
+
+
+@router.post("/infer", response_model=InferredForecastRead | InferredWindowRead, responses=POST_PROBLEMS)
+async def infer(request: Request, db: DbSession, user: ForecastUser, body: PredictRequest, key: Key = None) -> Response:
+    """The same, with the names that clients of another system read."""
+    return await answer_once(request, db, user.user_id, key, Posted(request, db, user, body).infer)
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

@@ -1,14 +1,12 @@
 """What comes in about forecasts, and what goes out."""
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from app.features.stock_prediction.errors import ModelPathRefusedError
-from app.schemas.json_body import IsoDate, JsonBody
-from data_pipeline.ticker import parse_ticker
+from app.schemas.json_body import IsoDate
 
 DISCLAIMER = (
     "A statistical forecast, no investment advice. Prices are in listing currency on the stated price basis; "
@@ -50,23 +48,6 @@ class ForecastWish(BaseModel):
         return self.days_ahead if self.horizon is None else self.horizon
 
 
-class PredictRequest(ForecastWish, JsonBody):
-    """The same question as ``GET /predict/{ticker}``."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"}]}
-    )
-
-    ticker: Annotated[str, AfterValidator(parse_ticker)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_files(cls, body: Any) -> Any:
-        if isinstance(body, dict) and "model_path" in body:
-            raise ModelPathRefusedError
-        return body
-
-
 class Part(BaseModel):
     """A part of an answer."""
 
@@ -78,7 +59,10 @@ class ServedBundle(Part):
 
     id: str
     kind: Literal["network", "reference"]
-    promotion: str = Field(description="Why it is champion: reference, gate, forced, rollback or stand_in.")
+    promotion: str = Field(
+        description="Why it is champion: reference, gate, forced, rollback or stand_in. Or why it answers without "
+        "being champion: closes_network (of a window of closes alone) or asked_for (by an administrator)."
+    )
     age: int = Field(description="Days since the bundle was made.")
     past_max_age: bool = Field(description="Older than a bundle should be.")
 
@@ -191,6 +175,85 @@ class ForecastRead(FrozenForecastRead):
     predicted_price: float = Field(description="Median of step 1.")
     predictions: list[float] = Field(description="Medians of the steps shown.")
     generated_at: datetime = Field(description="Same as made_at.")
+
+
+class OwnDataRead(Part):
+    """Where the bars came from: from you, so nothing is known of them."""
+
+    source: Literal["request"] = "request"
+    version: None = None
+    as_of: date | None
+    stale: None = None
+    repaired_bars: None = None
+
+
+class OwnStepRead(Part):
+    """One coming close of your own window; which day it is of is known of the first at most, and if you told it."""
+
+    step: int
+    target_trading_day: date | None
+    known_at: None = None
+    naive: float = Field(description="The naive forecast: the anchor.")
+    median: float
+    quantiles: dict[str, float]
+    log_return: dict[str, float] = Field(description="The same quantiles as log returns from the last close.")
+    probability_up: float
+
+
+class OwnWindowRead(Part):
+    """What was read of your window, and by whom."""
+
+    rows: int = Field(description="As many came.")
+    read: Literal["bars", "closes"] = Field(description="closes: nothing of the rows but these.")
+    rows_read: int = Field(description="The newest ones; those before them change nothing.")
+    answered_by: Literal["champion", "closes_network", "asked_for"]
+    not_by_champion_because: str | None = Field(description="null: it was the champion, or nobody asked it.")
+
+
+class OwnWindowForecastRead(Part):
+    """A forecast of your own window: logged, never frozen, never scored. Prices are told from its last close."""
+
+    forecast_id: None = None
+    kind: None = None
+    ticker: str | None = Field(description="As you told it, like exchange, currency and target_trading_day.")
+    exchange: str | None
+    currency: str | None
+    cutoff: date | None = Field(description="The last row's day, or as_of; null: you told neither.")
+    target_trading_day: date | None
+    anchor: float = Field(description="The last close; every price is this times exp(log return).")
+    price_basis: None = None
+    made_at: datetime
+    bundle: ServedBundle
+    window: OwnWindowRead
+    data: OwnDataRead
+    steps: list[OwnStepRead]
+    skill: dict[str, SkillRead] = Field(description="Of the bundle that answered, on tickers and days of its own test.")
+    drift_warning: bool | None = Field(
+        description="An input column left the training distribution; null: not measured, the bundle knows none."
+    )
+    drift_details: DriftDetails | None
+    market_inputs: Literal["missing"] = "missing"
+    latency_ms: float
+    disclaimer: str = DISCLAIMER
+    predicted_price: float = Field(description="Median of step 1.")
+    predictions: list[float] = Field(description="Medians of the steps shown.")
+    generated_at: datetime = Field(description="Same as made_at.")
+    model_version: str = Field(description="Id of the bundle.")
+
+
+class Inferred(Part):
+    """What `/infer` says beside it, for clients of another system."""
+
+    prediction: float = Field(description="Same as predicted_price.")
+    timestamp: datetime = Field(description="Same as generated_at.")
+
+
+class InferredForecastRead(ForecastRead, Inferred):
+    """A ticker's forecast, asked at `/infer`."""
+
+
+class InferredWindowRead(OwnWindowForecastRead, Inferred):
+    """A forecast of your own window, asked at `/infer`."""
 
 
 class PredictionRead(Part):

@@ -12,6 +12,7 @@ from app.core.monitoring import metrics
 from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.features.market_data.windows import WindowDesk, is_stale
 from app.features.registry.champion import Champion, ChampionHolder
+from app.features.registry.errors import NoChampionError
 from app.features.stock_prediction import answers, crud
 from app.features.stock_prediction.errors import ForecastNotFoundError
 from app.features.stock_prediction.freezing import Freezer
@@ -26,7 +27,11 @@ from app.schemas.page import Page
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks for what, and by which route; ``logged_as`` is the log row's id and instant where they are given."""
+    """Who asks for what, and by which route.
+
+    ``logged_as`` is the log row's id and instant where they are given, ``bundle`` the one that an administrator asked
+    for in the champion's place.
+    """
 
     ticker: str
     days_ahead: int
@@ -36,6 +41,7 @@ class Question:
     request_id: str | None
     api_key_id: UUID | None = None
     logged_as: tuple[UUID, datetime] | None = None
+    bundle: Champion | None = None
 
 
 class Sent(NamedTuple):
@@ -68,7 +74,7 @@ class ForecastDesk:
         window = await self._windows.find(db, question.ticker, question.as_of, question.user_id)
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
-        champion = self._champions.serving(now)
+        champion = question.bundle or self._champions.serving(now)
         key = (question.ticker, question.days_ahead, question.as_of)
         prepared = self._prepared.find(key, window, champion, now)
         if prepared is None:
@@ -76,7 +82,8 @@ class ForecastDesk:
             prepared = PreparedAnswer.of(
                 self._read(frozen, window, champion, question, now), frozen, window, champion, now
             )
-            self._prepared.keep(key, prepared)
+            if question.bundle is None:  # nobody else asks for that one
+                self._prepared.keep(key, prepared)
         return Sent(await self.send(prepared, question, started, now), prepared.etag)
 
     def at_hand(self, ticker: str, days_ahead: int, now: datetime) -> PreparedAnswer | None:
@@ -84,7 +91,11 @@ class ForecastDesk:
         window = self._windows.known(ticker, now)
         if window is None:
             return None
-        return self._prepared.find((ticker, days_ahead, None), window, self._champions.serving(now), now)
+        try:
+            champion = self._champions.serving(now)
+        except NoChampionError:
+            return None
+        return self._prepared.find((ticker, days_ahead, None), window, champion, now)
 
     async def send(self, prepared: PreparedAnswer, question: Question, started: float, now: datetime) -> bytes:
         """The body to send, once the request is logged; ``started`` is of ``perf_counter``."""

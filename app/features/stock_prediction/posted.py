@@ -1,0 +1,95 @@
+"""Answers to what came in a body: a ticker or a window of one's own, at ``/predict`` or at ``/infer``."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.idempotency import Answer, LogIdentity
+from app.core.security import MissingScopeError, Principal
+from app.features.registry.champion import Champion
+from app.features.registry.shelf import BundleShelf
+from app.features.stock_prediction.own_window_desk import OwnWindowDesk, OwnWindowQuestion
+from app.features.stock_prediction.own_windows import OwnWindow
+from app.features.stock_prediction.predict_bodies import PredictRequest
+from app.features.stock_prediction.service import ForecastDesk, Question
+from app.models.user import Scope
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A body, who sent it, and where to."""
+
+    request: Request
+    db: AsyncSession
+    user: Principal
+    body: PredictRequest
+
+    async def answer(self, logged_as: LogIdentity | None) -> Answer:
+        """The forecast asked for, logged; of a ticker it is frozen.
+
+        Raises
+        ------
+        MissingScopeError : a bundle is named by somebody who is no administrator.
+        BundleNotFoundError, BundleRefusedError : and whatever ``ForecastDesk`` or ``OwnWindowDesk`` does.
+        """
+        bundle = await self._bundle()
+        window = self.body.own_window
+        if window is None:
+            return Answer(await self._of_ticker(bundle, logged_as))
+        return Answer(await self._of_window(window, bundle, logged_as))
+
+    async def infer(self, logged_as: LogIdentity | None) -> Answer:
+        """The same with ``prediction`` and ``timestamp``, which clients of `/infer` read."""
+        answer = await self.answer(logged_as)
+        said = json.loads(answer.body)
+        more = json.dumps({"prediction": said["predicted_price"], "timestamp": said["generated_at"]})
+        return Answer(answer.body[:-1] + b"," + more[1:].encode())
+
+    async def _bundle(self) -> Champion | None:
+        """The one that an administrator named in the champion's place."""
+        if self.body.bundle is None:
+            return None
+        if Scope.ADMIN not in self.user.scopes:
+            raise MissingScopeError([Scope.ADMIN])
+        shelf: BundleShelf = self.request.app.state.bundle_shelf
+        return await shelf.find(self.db, self.body.bundle)
+
+    async def _of_ticker(self, bundle: Champion | None, logged_as: LogIdentity | None) -> bytes:
+        desk: ForecastDesk = self.request.app.state.forecast_desk
+        assert self.body.ticker is not None  # noqa: S101 (a body without a window names a ticker: it was checked)
+        question = Question(
+            ticker=self.body.ticker,
+            days_ahead=self.body.steps,
+            as_of=self.body.as_of,
+            user_id=self.user.user_id,
+            api_key_id=self.user.api_key_id,
+            route=self._route,
+            request_id=getattr(self.request.state, "request_id", None),
+            logged_as=logged_as,
+            bundle=bundle,
+        )
+        return (await desk.answer(self.db, question)).body
+
+    async def _of_window(self, window: OwnWindow, bundle: Champion | None, logged_as: LogIdentity | None) -> bytes:
+        desk: OwnWindowDesk = self.request.app.state.own_window_desk
+        question = OwnWindowQuestion(
+            window=window,
+            told=self.body.told,
+            days_ahead=self.body.steps,
+            user_id=self.user.user_id,
+            api_key_id=self.user.api_key_id,
+            route=self._route,
+            request_id=getattr(self.request.state, "request_id", None),
+            body_sha256=sha256(await self.request.body()).digest(),
+            bundle=bundle,
+            logged_as=logged_as,
+        )
+        return (await desk.answer(self.db, question)).model_dump_json().encode()
+
+    @property
+    def _route(self) -> str:
+        """As it is logged."""
+        return f"{self.request.method} {self.request.scope['path']}"
