@@ -1,15 +1,24 @@
 """Real processes that are killed, replaced and ended under load: what was answered is stored, and nobody is refused."""
 
 import asyncio
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
+from pydantic import SecretStr
 
+from app.config import Settings
+from app.features.registry import crud, promotion, service
+from app.supervisor.one_session import one_session
+from tests.app.bundles import write_bundle_with
 from tests.faults.acknowledged import AcknowledgedFile, read_acknowledged
 from tests.faults.checker import check
 from tests.faults.generator import Generator
+from tests.faults.http_client import HttpClient
 from tests.faults.installation import Installation, installed
 from tests.faults.nemesis import CUT, KILL_API, KILL_BACKEND, KILL_POSTMASTER
 from tests.faults.siege import TICKERS, Siege, lay
@@ -58,3 +67,69 @@ async def test_a_rolling_restart_under_load_refuses_nobody(installation: Install
     assert len(installation.api_processes()) == len(before) == 2
     assert generator.told.keys() == {"200"}, generator.told
     assert check(installation.postgres.server.url(), read_acknowledged(tmp_path / "rolling.jsonl")).is_sound
+
+
+async def test_an_ended_process_answers_what_it_has_begun(installation: Installation, tmp_path: Path) -> None:
+    """SIGTERM to both while every request is on its way to a slow database; what they answer is logged."""
+    await wait_until(installation.is_ready)
+    installation.proxy.delay(0.15)
+    with AcknowledgedFile(tmp_path / "ended.jsonl") as file:
+        generator = Generator(installation.port, installation.token, TICKERS, file, "ended", per_second=1_000)
+        load = asyncio.create_task(generator.run(8, connections=8))
+        await asyncio.sleep(0.1)
+        for process in installation.api_processes():
+            os.kill(process, signal.SIGTERM)
+        await load
+    installation.proxy.delay(0)
+
+    assert generator.told == {"200": 8}
+    assert check(installation.postgres.server.url(), read_acknowledged(tmp_path / "ended.jsonl")).is_sound
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["told", "notification lost"])
+async def test_a_promotion_under_load_is_served_by_all_within_five_seconds_and_refuses_nobody(
+    installation: Installation, tmp_path: Path, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every connection is asked, old and new: they are spread over both processes."""
+    await wait_until(installation.is_ready)
+    if lost:
+        monkeypatch.setattr(crud, "tell_champions", AsyncMock())
+    with AcknowledgedFile(tmp_path / "promoted.jsonl") as file:
+        generator = Generator(installation.port, installation.token, TICKERS, file, f"promoted{lost}", per_second=100)
+        load = asyncio.create_task(generator.run(1_000_000, connections=16))
+        await wait_until(lambda: generator.told["200"] > 20)
+
+        promoted = await promote(installation, history_used=910 + lost)
+        started = time.monotonic()
+        while await served(installation) != {promoted}:
+            assert time.monotonic() - started < 5
+            await asyncio.sleep(0.1)
+        generator.stopping = True
+        await load
+
+    assert generator.told.keys() == {"200"}, generator.told
+
+
+async def promote(installation: Installation, **manifest: object) -> str:
+    """Force another bundle into the championship; gives its id."""
+    settings = Settings(
+        _env_file=None,
+        home=installation.home,
+        database_url=SecretStr(installation.postgres.server.url()),
+    )
+    folder = write_bundle_with(settings.bundles, **manifest)  # type: ignore[arg-type]  # manifest fields
+    async with one_session(settings) as db:
+        bundle_id = await service.register_bundle(db, folder)
+        await promotion.force(db, bundle_id, reason="a test", by="nobody")
+    return bundle_id
+
+
+async def served(installation: Installation) -> set[str]:
+    """Bundles that twenty new connections are told of."""
+
+    async def ask() -> str:
+        async with HttpClient(installation.port, {"authorization": f"Bearer {installation.token}"}) as http:
+            version: str = (await http.ask("GET", "/model/info")).json()["version"]
+            return version
+
+    return set(await asyncio.gather(*(ask() for _ in range(20))))

@@ -4,19 +4,23 @@ import asyncio
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import create_engine, session_factory
+from app.core.notifications import CHAMPION_CHANNEL
 from app.features.market_data.service import publish_windows
 from app.features.registry import champion as champion_module
 from app.features.registry import promotion, service
 from app.features.registry.champion import Champion, ChampionHolder
 from app.features.registry.errors import NoChampionError
+from app.models.promotion import Promotion
 from ml_lifecycle.export.manifest import BundleKind
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
@@ -147,3 +151,74 @@ async def test_the_reference_does_not_age(holder: ChampionHolder) -> None:
 
     assert holder.serving(much_later).is_reference
     assert not holder.is_flagged(holder.serving(much_later), much_later)
+
+
+async def test_a_promotion_whose_notification_was_lost_is_noticed(
+    holder: ChampionHolder, db: AsyncSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody listens here at all: the ledger is looked at now and then; a refused bundle is not tried each time."""
+    monkeypatch.setattr(champion_module, "POLL_SECONDS", 0.02)
+    promoted = await promote(db, settings, history_used=940)
+    holder.start()
+    async with asyncio.timeout(5):
+        while holder.serving(NOW).bundle_id != promoted:  # noqa: ASYNC110 (what tells of it is what is lost here)
+            await asyncio.sleep(0.01)
+    tried: list[Promotion] = []
+    monkeypatch.setattr(holder, "_load", AsyncMock(side_effect=lambda line, **_: tried.append(line)))
+
+    refused = await promote(db, settings, history_used=941)
+    await asyncio.sleep(0.3)
+    await holder.stop()
+
+    assert [line.bundle_id for line in tried] == [refused]
+    assert holder.serving(NOW).bundle_id == promoted
+
+
+async def test_reloading_tells_what_serves_and_what_stays_out(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """The newest promotion is damaged; once its files are right again, asking again is enough."""
+    before = (await client.get("/model/info", headers=admin.headers)).json()["version"]
+    folder = write_bundle_with(settings.bundles, history_used=950)
+    damaged = await service.register_bundle(db, folder)
+    calibration = folder / "calibration.json"
+    whole = calibration.read_bytes()
+    calibration.write_text("{}")
+    await promotion.force(db, damaged, reason="demo", by="ada")
+
+    refused = await client.post("/model/reload", headers=admin.headers)
+    calibration.write_bytes(whole)
+    loaded = await client.post("/model/reload", headers=admin.headers)
+    forbidden = await client.post("/model/reload", headers=registered_user.headers)
+
+    assert (refused.status_code, refused.json()["version"]) == (200, before)
+    assert [each["bundle_id"] for each in refused.json()["refused"]] == [damaged]
+    assert (loaded.status_code, loaded.json()["version"], loaded.json()["refused"]) == (200, damaged, [])
+    assert forbidden.status_code == 403
+
+
+async def test_what_is_served_stays_where_its_files_read_anew_are_refused(
+    holder: ChampionHolder, db: AsyncSession, settings: Settings
+) -> None:
+    """It is not the one before it that then serves: what is in memory was checked when it was loaded."""
+    promoted = await promote(db, settings, history_used=960)
+    await holder.reload()
+    (settings.bundles / promoted / "calibration.json").write_text("{}")
+
+    refused = await holder.load_anew()
+
+    assert holder.serving(NOW).bundle_id == promoted
+    assert [each.bundle_id for each in refused] == [promoted]
+    assert "calibration.json" in refused[0].reason
+
+
+async def test_reloading_reaches_the_other_processes(
+    client: httpx.AsyncClient, admin: Account, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is told to read the files anew, not only the ledger."""
+    told: asyncio.Queue[str | None] = asyncio.Queue()
+    app.state.notifications.on(CHAMPION_CHANNEL, told.put)
+
+    await client.post("/model/reload", headers=admin.headers)
+
+    assert await asyncio.wait_for(told.get(), 5) == champion_module.LOAD_ANEW
