@@ -17,6 +17,7 @@ Named = Mapping[str, FloatArray]
 
 FACTOR_TOLERANCE = 1e-12  # relative, when a later dividend or split rescales the past
 START_TOLERANCE = 1e-9  # relative, when the series starts later, beyond the warm-up
+ROUNDING = 4e-15  # what a computation may leave of numbers near 1 that it subtracts: some last bits, whatever remains
 LATER_FACTOR = 0.9731
 _PRICES = ("open", "high", "low", "close", "adj_close")
 
@@ -200,14 +201,15 @@ def unread_variants(reads: str, bars: BarArrays) -> dict[str, BarArrays]:
 def agree(values: FloatArray, known: FloatArray, tolerance: float) -> bool:
     """Equal to ``tolerance`` of the value, or of its column's usual size where the value itself is near 0.
 
-    A ratio minus 1 has an error of 1e-16 however small it is: near 0 no computation could keep a relative tolerance.
+    A ratio minus 1 has an error of 1e-16 however small it is: near 0 no computation could keep a relative tolerance, nor
+    one of its column's size where that is nothing but such errors: a volume that never changes, over its mean.
     """
     if values.shape != known.shape:
         return False
     size = np.abs(np.where(np.isfinite(known), known, 0.0))
     usual = np.mean(size, axis=0) if len(known) else 0.0
     with np.errstate(invalid="ignore"):  # infinity minus infinity
-        near = np.abs(values - known) <= tolerance * np.maximum(size, usual)
+        near = np.abs(values - known) <= np.maximum(tolerance * np.maximum(size, usual), ROUNDING)
     return bool(np.all(near | (values == known) | (np.isnan(values) & np.isnan(known))))
 
 

@@ -164,6 +164,17 @@ def test_a_price_level_among_the_columns_is_caught() -> None:
     ]
 
 
+def test_last_bits_of_a_volume_that_never_changes_are_no_fault() -> None:
+    """Over its mean it is 1 but for rounding, which another split rounds otherwise; a billionth is no rounding."""
+    bars = replace(make_bars(300), volume=np.full(300, 1e6))
+
+    def scaled_down(some: BarArrays) -> FloatArray:
+        return 1e-9 * some.adj_close / some.close
+
+    assert look_ahead_faults(COLUMNS["volume_ratio"].compute, bars, end=200, warm_up=19) == []
+    assert "a later adjustment factor: a value moved" in look_ahead_faults(scaled_down, bars, end=200, warm_up=0)
+
+
 def test_a_split_to_come_among_the_columns_is_caught() -> None:
     """Prices of a split-adjusted source fall with every later split; their level tells how many are to come."""
 

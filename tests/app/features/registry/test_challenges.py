@@ -30,9 +30,7 @@ from tests.app.bundles import write_bundle_with
 from tests.app.scripted_source import ScriptedSource
 from tests.ml_lifecycle.export.handmade import make_calibration, make_contents, make_manifest
 
-SPEC = InputSpec(
-    columns=("log_return", "range_volatility"), context_columns=("weekday_sine",), lookback=5, scale_length=20
-)
+SPEC = InputSpec(columns=("log_return", "volume_ratio"), context_columns=("weekday_sine",), lookback=5, scale_length=20)
 
 
 def proven() -> GateVerdict:
