@@ -201,8 +201,8 @@ def unread_variants(reads: str, bars: BarArrays) -> dict[str, BarArrays]:
 def agree(values: FloatArray, known: FloatArray, tolerance: float) -> bool:
     """Equal to ``tolerance`` of the value, or of its column's usual size where the value itself is near 0.
 
-    A ratio minus 1 has an error of 1e-16 however small it is: near 0 no computation could keep a relative tolerance, nor
-    one of its column's size where that is nothing but such errors: a volume that never changes, over its mean.
+    A ratio minus 1 has an error of 1e-16 however small it is: near 0 no computation could keep a relative tolerance,
+    nor one of its column's size where that is nothing but such errors: a volume that never changes, over its mean.
     """
     if values.shape != known.shape:
         return False
