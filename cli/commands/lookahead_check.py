@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ml_lifecycle.evaluation.look_ahead_check import Fault
     from ml_lifecycle.training.config import TrainingConfig
 
-QUICK_METHODS = ("naive", "drift", "ewma_fhs", "garch_t")  # the others' hundred answers take minutes
-
 
 def lookahead_check(
     bundle: Annotated[
@@ -36,7 +34,7 @@ def lookahead_check(
         Path | None, typer.Option(help="File or folder of bars; without it and --tickers the packaged sample.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Look at columns and windows only: seconds instead of a minute.")
+        bool, typer.Option("--quick", help="Look at columns and windows only: seconds instead of minutes.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the cutoffs and of the futures tried.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
@@ -78,11 +76,10 @@ def _faults(
     from cli.bundles import find_bundle
     from cli.console import err
     from cli.settings import read_settings
-    from ml_lifecycle.evaluation.forecasters import Forecaster
     from ml_lifecycle.evaluation.look_ahead_check import check_bundle_faults
+    from ml_lifecycle.evaluation.look_ahead_methods import methods_that_learn_little
     from ml_lifecycle.evaluation.look_ahead_path import check_path
     from ml_lifecycle.evaluation.look_ahead_training import own_market
-    from ml_lifecycle.evaluation.methods.registry import METHODS
     from ml_lifecycle.export.bundle import load_bundle
 
     if bundle is not None:
@@ -92,9 +89,8 @@ def _faults(
     def tell(stage: str) -> None:
         err.print(f"Looking at {stage} …", markup=False)
 
-    named = {name: METHODS[name](config.levels) for name in QUICK_METHODS}
-    methods = {name: method for name, method in named.items() if isinstance(method, Forecaster)}
-    return check_path(config, bars, methods={} if quick else methods, learning=not quick, tell=tell, seed=seed)
+    methods = {} if quick else methods_that_learn_little(config.levels)
+    return check_path(config, bars, methods=methods, learning=not quick, tell=tell, seed=seed)
 
 
 def _read_bars(path: Path | None, tickers: list[str]) -> dict[str, BarArrays]:

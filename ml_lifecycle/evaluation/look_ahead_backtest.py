@@ -21,6 +21,7 @@ Walk = Callable[[Mapping[str, Method], Universe, Plan], Iterator[Block]]
 Adapt = Callable[[Past, tuple[float, ...], Sequence[int]], Adapted]
 KINDS = ("changed", "shifted", "cut")  # a method may refuse bars that were erased
 CUTOFFS, EVERY, REFIT_EVERY = 12, 5, 20
+ALL_DAYS = 2 * CUTOFFS * EVERY  # trading days that are walked over: half of them before the day in question
 HORIZONS = (1, 5, 21)
 
 
@@ -54,7 +55,13 @@ class FixedWidth:
 
 
 def check_backtest(
-    universe: Universe, methods: Mapping[str, Method] | None = None, *, walk: Walk = backtest, seed: int = 0
+    universe: Universe,
+    methods: Mapping[str, Method] | None = None,
+    *,
+    walk: Walk = backtest,
+    refit_every: int = REFIT_EVERY,
+    tolerance: float = 0.0,
+    seed: int = 0,
 ) -> Iterator[Fault]:
     """Faults of walking forward with refits: forecasts up to a day may not depend on bars after it.
 
@@ -62,16 +69,18 @@ def check_backtest(
     ----------
     methods : by name; one that learns from every bar it is given takes part anyway.
     walk : called as ``backtest``.
+    refit_every : trading days between two trainings.
+    tolerance : relative; 0: bit for bit.
     """
     every: dict[str, Method] = {"what is learnt": AllThatWasGiven(), **(methods or {})}
     days = np.unique(np.concatenate([bars.trading_day for bars in universe.values()])).astype("datetime64[D]")
-    start: date = days[-2 * CUTOFFS * EVERY].item()
+    start: date = days[-ALL_DAYS].item()
     day: date = days[-CUTOFFS * EVERY].item()
-    plan = Plan(start=start, every=EVERY, refit_every=REFIT_EVERY, horizons=HORIZONS)
+    plan = Plan(start=start, every=EVERY, refit_every=refit_every, horizons=HORIZONS)
     known = _forecasts(walk, every, universe, plan, day)
     variants = universe_variants(universe, day, seed, last=True)
     for kind in KINDS:
-        for name in moved(_forecasts(walk, every, variants[kind], plan, day), known):
+        for name in moved(_forecasts(walk, every, variants[kind], plan, day), known, tolerance):
             yield Fault("backtest", name, ALL, day, f"bars after the cutoff {kind}: a forecast moved")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.bars import as_bar_arrays, check_bars
 from data_pipeline.sources.base import FetchedBars
-from ml_lifecycle.evaluation.forecasters import Forecaster
+from ml_lifecycle.evaluation.backtest import Method
 from ml_lifecycle.evaluation.look_ahead_backtest import check_adaptive, check_backtest
 from ml_lifecycle.evaluation.look_ahead_check import (
     Fault,
@@ -18,6 +18,7 @@ from ml_lifecycle.evaluation.look_ahead_check import (
     check_forecaster,
     check_inputs,
 )
+from ml_lifecycle.evaluation.look_ahead_methods import check_method
 from ml_lifecycle.evaluation.look_ahead_training import (
     NOT_STORED,
     TrainLike,
@@ -75,7 +76,7 @@ def check_path(
     universe: Universe,
     *,
     train_like: TrainLike | None = None,
-    methods: Mapping[str, Forecaster] | None = None,
+    methods: Mapping[str, Method] | None = None,
     learning: bool = True,
     tell: Callable[[str], None] = lambda _: None,
     seed: int = 0,
@@ -86,7 +87,7 @@ def check_path(
     ----------
     universe : bars by ticker; their market is made of them all.
     train_like : what trains, tunes or both, in the place of ``train``.
-    methods : forecasters by name to look at besides.
+    methods : methods of a backtest by name to look at besides.
     learning : whether to train, export and look at that too: half a minute.
     tell : called with what comes next.
 
@@ -99,7 +100,7 @@ def check_path(
     yield from check_inputs(config.input_spec, bars, seed=seed)
     for name, method in (methods or {}).items():
         tell(f"forecasts of {name}")
-        yield from check_forecaster(method, bars, stage=f"forecast of {name}", seed=seed)
+        yield from check_method(name, method, bars, seed=seed)
     if learning:
         tell("walking forward and adaptive calibration")
         yield from check_backtest(bars, seed=seed)

@@ -8,9 +8,7 @@ def make_deterministic(seed: int) -> None:
 
     To be called before anything imports Keras: TensorFlow reads what concerns oneDNN once, when it is imported.
     """
-    # oneDNN rounds otherwise, by the processor it finds; it is no faster here, and remarks on itself at any log level.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-
+    turn_onednn_off()
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -18,3 +16,8 @@ def make_deterministic(seed: int) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+
+
+def turn_onednn_off() -> None:
+    """It rounds otherwise, by the processor it finds; it is no faster here, and remarks on itself at any log level."""
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")

@@ -16,8 +16,10 @@ CLOSES_NEEDED = 250
 class AutoEtsMethod(PerTickerMethod):
     """On the log of the adjusted close: form and smoothing chosen at the end of each quarter, by AICc, on 500 closes.
 
-    At the cutoff the chosen form runs over the last 500 closes; intervals are its own, of normal errors. Source:
-    Hyndman, Koehler, Snyder and Grose (2002), *A state space framework for automatic forecasting*.
+    At the cutoff the chosen form runs over the last 500 closes; intervals are its own, of normal errors. The log is of
+    the close over the first one fitted, so that neither a currency nor a later dividend changes the choice: errors are
+    additive, since multiplicative ones are not for values around 0. Source: Hyndman, Koehler, Snyder and Grose (2002),
+    *A state space framework for automatic forecasting*.
     """
 
     history_needed = CLOSES_NEEDED + LONGEST_QUARTER
@@ -25,11 +27,12 @@ class AutoEtsMethod(PerTickerMethod):
 
     def quantiles_at(self, bars: BarArrays, ends: IntArray, horizons: Sequence[int]) -> FloatArray:
         """See ``PerTickerMethod``."""
-        log_close = np.log(bars.adj_close)
         fitted_at = last_quarter_ends(bars.trading_day, ends)
         quantiles = np.full((len(ends), len(horizons), len(self.levels)), np.nan)
         for row in np.unique(fitted_at):
-            model = _fitted(log_close[max(0, row + 1 - CLOSES_FITTED) : row + 1])
+            first = max(0, row + 1 - CLOSES_FITTED)
+            log_close = np.log(bars.adj_close / bars.adj_close[first])
+            model = _fitted(log_close[first : row + 1])
             if model is None:
                 continue
             for place in np.flatnonzero(fitted_at == row):

@@ -11,6 +11,7 @@ from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
 from ml_lifecycle.evaluation.methods.per_ticker import PerTickerMethod
 from ml_lifecycle.export.manifest import LEVELS
+from ml_lifecycle.training.determinism import turn_onednn_off
 
 LOOKBACK = 60
 UNITS = 50
@@ -57,6 +58,7 @@ class TutorialLstmMethod:
         )
 
     def _network(self) -> Any:
+        turn_onednn_off()
         import keras
 
         keras.utils.set_random_seed(self.seed)

@@ -154,7 +154,7 @@ def test_a_share_that_stands_still_has_no_garch_and_no_smoothing() -> None:
 
 def test_on_the_day_of_its_fit_autoets_says_what_statsforecast_does() -> None:
     end = int(last_quarter_ends(BARS.trading_day, np.array([1499]))[0])
-    log_close = np.log(BARS.adj_close)
+    log_close = np.log(BARS.adj_close / BARS.adj_close[end - 499])
     first_of_quarter = end + 1
 
     quantiles = AutoEtsMethod().quantiles_at(BARS, np.array([first_of_quarter]), (1, 5))[0]
@@ -163,6 +163,15 @@ def test_on_the_day_of_its_fit_autoets_says_what_statsforecast_does() -> None:
     told = fitted.forward(log_close[first_of_quarter - 499 : first_of_quarter + 1], h=5, level=[80, 95])
     expected = np.stack([told[name] for name in ("lo-95", "lo-80", "mean", "hi-80", "hi-95")], axis=-1)[[0, 4]]
     np.testing.assert_allclose(quantiles[:, [0, 2, 4, 6, 8]], expected - log_close[first_of_quarter], atol=1e-9)
+
+
+def test_another_currency_changes_nothing_that_autoets_says() -> None:
+    """Nor does a later dividend: a factor shifts every log close, and the choice among forms must not see it."""
+    halved = bars_of_closes(0.5 * BARS.adj_close)
+
+    ours, theirs = (AutoEtsMethod().quantiles_at(bars, np.array([1499]), (1, 10)) for bars in (BARS, halved))
+
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 def test_quarters_end_by_the_calendar() -> None:
