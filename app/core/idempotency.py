@@ -95,7 +95,7 @@ class Claim:
 
     @classmethod
     def of(cls, row: IdempotencyKey) -> Self:
-        """Read a row, which a rollback would take away."""
+        """Read a row, which does not outlive its session."""
         kept = None if row.status is None else Answer(row.answer or b"", row.status, row.headers or {})
         return cls(row.user_id, row.key, row.id, row.claimed_at, kept)
 
@@ -205,7 +205,7 @@ async def _keep(db: AsyncSession, claim: Claim, answer: Answer) -> None:
 
 
 async def _give_up(db: AsyncSession, claim: Claim) -> None:
-    await db.rollback()
+    await db.close()  # a rollback would take away, under the hands of other requests, rows that are remembered
     await _update(db, claim, free_at=func.now())
 
 

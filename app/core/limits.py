@@ -95,7 +95,10 @@ def tell(request: Request, left: Left) -> None:
 
 
 def _append(headers: dict[str, str], name: str, item: str) -> None:
-    headers[name] = f"{headers[name]}, {item}" if name in headers else item
+    """Add an item; of a limit that was told before (a batch takes from the day's share twice), the newer one counts."""
+    limit = item.partition(";")[0]
+    others = [each for each in headers.get(name, "").split(", ") if each and each.partition(";")[0] != limit]
+    headers[name] = ", ".join([*others, item])
 
 
 def client_network(request: Request) -> str:

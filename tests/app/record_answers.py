@@ -73,6 +73,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
 
     key = {"name": "nightly report", "scopes": ["predict"]}
     assert (await client.post("/auth/api-keys", headers=headers, json=key)).status_code == 201
+
     async def tell(path: str, body: Any) -> Any:
         answer = await client.post(path, json=body, headers=headers)
         assert answer.status_code == 200, answer.text
@@ -90,6 +91,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "list_api_keys": await ask("/auth/api-keys"),
         "predict": forecast,
         "predict_from_body": forecast,
+        "predict_batch": await tell("/predict/batch", {"tickers": ["AAPL", "A B"], "days_ahead": 1}),
         "infer": await tell("/infer", {"ticker": "AAPL", "days_ahead": 2}),
         "list_predictions": await ask("/predictions?limit=1"),
         "read_forecast": await ask(f"/forecasts/{forecast['forecast_id']}"),

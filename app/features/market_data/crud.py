@@ -23,6 +23,12 @@ async def find_window(db: AsyncSession, ticker: str, *, as_of: date | None = Non
     return await db.scalar(_window(ticker, as_of))
 
 
+async def find_newest_windows(db: AsyncSession, tickers: Sequence[str]) -> Sequence[ServingWindowRow]:
+    """The newest window of each of these tickers that has one, without its bars."""
+    newest = select(ServingWindowRow).where(ServingWindowRow.ticker.in_(tickers), ServingWindowRow.as_of.is_(None))
+    return (await db.scalars(newest)).all() if tickers else []
+
+
 async def find_window_with_bars(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow | None:
     """The same, with its bars."""
     return await db.scalar(_window(ticker, as_of).options(undefer_group("bars")))

@@ -5,14 +5,16 @@ import contextlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from app.config import Settings
 from app.core.bounded_cache import BoundedCache
 from app.core.jobs import COLLECT, PUBLISH_WINDOW, defer
 from app.core.notifications import WINDOW_CHANNEL, NotificationListener
+from app.core.single_flight import SingleFlight
 from app.features.market_data import crud
 from app.features.market_data.errors import CollectionPendingError, NewTickerQuotaError, StaleBarsError
 from app.features.market_data.failures import raise_failure
@@ -20,6 +22,17 @@ from app.models.serving_window import ServingWindowRow
 
 REFRESH_PAUSE_SECONDS = 30.0  # how often one process asks for one stale ticker
 REMEMBERED_WINDOWS = 10_000  # without their bars: about a kilobyte each
+
+
+Engine = AsyncEngine | AsyncConnection | None  # what a session is bound to
+
+
+class Job(NamedTuple):
+    """What the worker is asked to do."""
+
+    task: str
+    lock: str
+    arguments: Mapping[str, str]
 
 
 class WindowDesk:
@@ -39,10 +52,16 @@ class WindowDesk:
         self._newest: BoundedCache[str, ServingWindowRow] = BoundedCache(REMEMBERED_WINDOWS)
         self._news = 0  # how many notifications came: what was read before one of them may be outdated by it
         self._refresh_asked_at: BoundedCache[str, float] = BoundedCache(REMEMBERED_WINDOWS)
+        self._reading: SingleFlight[str, ServingWindowRow | None] = SingleFlight()
+        self._asking: SingleFlight[tuple[UUID, str, date | None], ServingWindowRow] = SingleFlight()
         listener.on(WINDOW_CHANNEL, self._forget)
 
-    async def find(self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID) -> ServingWindowRow:
+    async def find(
+        self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID, *, wait: bool = True
+    ) -> ServingWindowRow:
         """The newest window, or the one of ``as_of``; no connection is held while waiting.
+
+        ``wait`` False: what has to be fetched or built first is asked for, and CollectionPendingError raised at once.
 
         Raises
         ------
@@ -52,9 +71,10 @@ class WindowDesk:
         NewTickerQuotaError : the user asked for too many new tickers, or past days of them, today.
         StaleBarsError : a live ticker's bars are older than the limit.
         """
-        newest = await self._find_newest(db, ticker) or await self._collect(db, ticker, user_id)
+        newest = await self._find_newest(db, ticker) or await self._ask_for(db, ticker, None, user_id, wait=wait)
         if as_of is not None and as_of < newest.cutoff:
-            return await crud.find_window(db, ticker, as_of=as_of) or await self._build(db, ticker, as_of, user_id)
+            kept = await crud.find_window(db, ticker, as_of=as_of)
+            return kept or await self._ask_for(db, ticker, as_of, user_id, wait=wait)
         await self._require_fresh(db, newest)
         return newest
 
@@ -65,14 +85,28 @@ class WindowDesk:
             return None
         return window
 
+    async def prefetch(self, db: AsyncSession, tickers: Sequence[str]) -> None:
+        """Remember the newest windows of these tickers that are stored: one query, so that ``find`` needs none."""
+        if not self._listener.connected.is_set():
+            return
+        news = self._news
+        windows = await crud.find_newest_windows(db, [each for each in tickers if self._newest.get(each) is None])
+        if news == self._news:
+            for window in windows:
+                self._newest.put(window.ticker, window)
+
     async def _find_newest(self, db: AsyncSession, ticker: str) -> ServingWindowRow | None:
         if not self._listener.connected.is_set():
             return await crud.find_window(db, ticker)
         known = self._newest.get(ticker)
         if known is not None:
             return known
+        return await self._reading.do(ticker, lambda: self._read_newest(db.bind, ticker))
+
+    async def _read_newest(self, engine: Engine, ticker: str) -> ServingWindowRow | None:
         news = self._news
-        window = await crud.find_window(db, ticker)
+        async with _session_of_its_own(engine) as db:
+            window = await crud.find_window(db, ticker)
         if window is not None and news == self._news:
             self._newest.put(ticker, window)
         return window
@@ -84,31 +118,44 @@ class WindowDesk:
         else:
             self._newest.drop(ticker)
 
-    async def _collect(self, db: AsyncSession, ticker: str, user_id: UUID) -> ServingWindowRow:
-        await raise_failure(db, ticker)
-        await self._count_new_window(db, ticker, user_id)
-        arguments = {"ticker": ticker, "asked_at": (await crud.database_clock(db)).isoformat()}
-        return await self._ask_worker(db, COLLECT, ticker, None, lock=ticker, arguments=arguments)
+    async def _ask_for(
+        self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID, *, wait: bool
+    ) -> ServingWindowRow:
+        """Have the worker collect a ticker, or build a window of the past; a user who asks often at once asks once."""
+        await db.commit()  # no connection is held while waiting
+        if not wait:
+            return await self._ask_once(db, ticker, as_of, user_id, wait=False)
 
-    async def _build(self, db: AsyncSession, ticker: str, as_of: date, user_id: UUID) -> ServingWindowRow:
+        async def ask() -> ServingWindowRow:
+            async with _session_of_its_own(db.bind) as own:
+                return await self._ask_once(own, ticker, as_of, user_id, wait=True)
+
+        return await self._asking.do((user_id, ticker, as_of), ask)
+
+    async def _ask_once(
+        self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID, *, wait: bool
+    ) -> ServingWindowRow:
         await raise_failure(db, ticker, as_of=as_of)
-        subject = f"{ticker}@{as_of}"
+        subject = ticker if as_of is None else f"{ticker}@{as_of}"
         await self._count_new_window(db, subject, user_id)
-        arguments = {"ticker": ticker, "as_of": as_of.isoformat()}
-        return await self._ask_worker(db, PUBLISH_WINDOW, ticker, as_of, lock=subject, arguments=arguments)
+        if as_of is None:
+            job = Job(COLLECT, subject, {"ticker": ticker, "asked_at": (await crud.database_clock(db)).isoformat()})
+        else:
+            job = Job(PUBLISH_WINDOW, subject, {"ticker": ticker, "as_of": as_of.isoformat()})
+        return await self._ask_worker(db, job, ticker, as_of, wait=wait)
 
     async def _ask_worker(
-        self, db: AsyncSession, task: str, ticker: str, as_of: date | None, *, lock: str, arguments: Mapping[str, str]
+        self, db: AsyncSession, job: Job, ticker: str, as_of: date | None, *, wait: bool
     ) -> ServingWindowRow:
         """Enqueue, commit, wait to be told, look again."""
         deadline = asyncio.get_running_loop().time() + self._settings.collect_wait_seconds
         with self._listener.expect(WINDOW_CHANNEL, ticker) as told:
-            await defer(db, task, lock=lock, **arguments)
+            await defer(db, job.task, lock=job.lock, **job.arguments)
             await db.commit()
-            while await _is_told(told, deadline):
+            while wait and await _is_told(told, deadline):
                 if (window := await self._look_again(db, ticker, as_of)) is not None:
                     return window
-        if (window := await self._look_again(db, ticker, as_of)) is not None:
+        if wait and (window := await self._look_again(db, ticker, as_of)) is not None:
             return window
         raise CollectionPendingError(ticker)
 
@@ -148,6 +195,11 @@ class WindowDesk:
     def _asked_lately(self, ticker: str) -> bool:
         asked_at = self._refresh_asked_at.get(ticker)
         return asked_at is not None and asyncio.get_running_loop().time() - asked_at < REFRESH_PAUSE_SECONDS
+
+
+def _session_of_its_own(engine: Engine) -> AsyncSession:
+    """For work that belongs to no single request; its rows stay readable."""
+    return AsyncSession(engine, expire_on_commit=False)
 
 
 async def _is_told(told: asyncio.Event, deadline: float) -> bool:

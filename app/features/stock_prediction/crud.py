@@ -27,6 +27,21 @@ async def find_forecast(db: AsyncSession, bundle_id: str, ticker: str, cutoff: d
     )
 
 
+async def find_forecasts(
+    db: AsyncSession, bundle_id: str, asked: Sequence[tuple[str, date]]
+) -> dict[tuple[str, date], Forecast]:
+    """The frozen forecasts of a bundle, by ticker and cutoff, of those that are there."""
+    key = tuple_(Forecast.ticker, Forecast.cutoff)
+    found = await db.scalars(select(Forecast).where(Forecast.bundle_id == bundle_id, key.in_(asked)))
+    return {(forecast.ticker, forecast.cutoff): forecast for forecast in found}
+
+
+async def windows_with_bars(db: AsyncSession, windows: Sequence[ServingWindowRow]) -> Sequence[ServingWindowRow]:
+    """The same windows as they stand now, with their bars."""
+    wanted = select(ServingWindowRow).where(ServingWindowRow.id.in_([window.id for window in windows]))
+    return (await db.scalars(wanted.options(undefer_group("bars")))).all()
+
+
 async def freeze_forecast(db: AsyncSession, values: Mapping[str, Any]) -> Forecast:
     """Insert a forecast unless there is one already, and read the one that is there."""
     key = (values["bundle_id"], values["ticker"], values["cutoff"])

@@ -16,6 +16,7 @@ from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
 from app.features.market_data.windows import WindowDesk
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.shelf import BundleShelf
+from app.features.stock_prediction.batching import BatchDesk
 from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.own_window_desk import OwnWindowDesk
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def forecasting(app: FastAPI) -> AsyncIterator[None]:
-    """Fill ``app.state``: ``champions``, ``bundle_shelf``, ``notifications``, ``prediction_log`` and both desks.
+    """Fill ``app.state``: ``champions``, ``bundle_shelf``, ``notifications``, ``prediction_log`` and the desks.
 
     The settings and sessions must be there.
 
@@ -43,7 +44,9 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     app.state.champions = champions = ChampionHolder(sessions, settings)
     listener.on(CHAMPION_CHANNEL, champions.reload)
     listener.on(CHAMPION_CHANNEL, partial(_make_partitions_again, sessions))
-    app.state.forecast_desk = ForecastDesk(champions, WindowDesk(listener, settings), Freezer(sessions), log)
+    windows, freezer = WindowDesk(listener, settings), Freezer(sessions)
+    app.state.forecast_desk = desk = ForecastDesk(champions, windows, freezer, log)
+    app.state.batch_desk = BatchDesk(champions, windows, freezer, desk)
     app.state.bundle_shelf = shelf = BundleShelf(settings)
     app.state.own_window_desk = OwnWindowDesk(champions, shelf, log)
     await _make_partitions(sessions)

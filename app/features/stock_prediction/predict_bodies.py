@@ -1,9 +1,18 @@
 """What ``POST /predict`` takes: a ticker, or a window of one's own in any of its spellings."""
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,6 +23,8 @@ from app.features.stock_prediction.window_rows import Closes, Rows
 from app.schemas.json_body import IsoDate, JsonBody
 from data_pipeline.ticker import parse_ticker
 
+MOST_TICKERS = 100
+LONGEST_NAME = 24  # of what may be meant as a ticker; what it is not is told in the answer
 WINDOWS = ("last_prices", "sequence")  # the fields that hold one
 TOLD_OF_A_WINDOW = ("exchange", "currency", "target_trading_day")  # known of a ticker
 
@@ -95,6 +106,24 @@ class PredictRequest(ForecastWish, JsonBody):
         whole.clear()
         whole.update({**kept, "anyOf": [about_ticker, *windows, bare]})
         return written
+
+
+class BatchRequest(ForecastWish, JsonBody):
+    """Several tickers, asked for the same days; each is named once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tickers": ["AAPL", "IBM"], "days_ahead": 2}]})
+
+    tickers: list[Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]] = Field(
+        min_length=1, max_length=MOST_TICKERS
+    )
+
+    @field_validator("tickers")
+    @classmethod
+    def _named_once(cls, tickers: list[str]) -> list[str]:
+        for ticker, times in Counter(ticker.upper() for ticker in tickers).items():
+            if times > 1:
+                raise ValueError(f"{ticker} is named {times} times")
+        return tickers
 
 
 def _without(whole: JsonSchemaValue, left_out: Collection[str], *, title: str, required: str) -> JsonSchemaValue:

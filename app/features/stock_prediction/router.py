@@ -27,9 +27,10 @@ from app.features.stock_prediction.errors import (
     ModelPathRefusedError,
 )
 from app.features.stock_prediction.log_writer import LogQueueFullError
-from app.features.stock_prediction.posted import Posted
-from app.features.stock_prediction.predict_bodies import PredictRequest
+from app.features.stock_prediction.posted import Posted, PostedBatch
+from app.features.stock_prediction.predict_bodies import BatchRequest, PredictRequest
 from app.features.stock_prediction.schemas import (
+    BatchRead,
     ForecastRead,
     ForecastWish,
     InferredForecastRead,
@@ -70,6 +71,14 @@ FORECAST_PROBLEMS = (
     LogQueueFullError,
 )
 
+BATCH_PROBLEMS = problem_responses(
+    DatabaseUnavailableError,
+    NoChampionError,
+    LogQueueFullError,
+    DailyQuotaError,
+    IdempotencyKeyReusedError,
+    IdempotencyKeyInUseError,
+)
 POST_PROBLEMS = problem_responses(
     *FORECAST_PROBLEMS,
     ModelPathRefusedError,
@@ -133,6 +142,14 @@ async def predict_from_body(
 async def infer(request: Request, db: DbSession, user: ForecastUser, body: PredictRequest, key: Key = None) -> Response:
     """The same, with the names that clients of another system read."""
     return await answer_once(request, db, user.user_id, key, Posted(request, db, user, body).infer)
+
+
+@router.post("/predict/batch", response_model=BatchRead, responses=BATCH_PROBLEMS)
+async def predict_batch(
+    request: Request, db: DbSession, user: ForecastUser, body: BatchRequest, key: Key = None
+) -> Response:
+    """Forecast up to 100 tickers in one pass of the network: a forecast or a problem for each."""
+    return await answer_once(request, db, user.user_id, key, PostedBatch(request, db, user, body).answer)
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

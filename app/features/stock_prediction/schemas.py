@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from app.schemas.json_body import IsoDate
+from app.schemas.problem import ProblemDocument
 
 DISCLAIMER = (
     "A statistical forecast, no investment advice. Prices are in listing currency on the stated price basis; "
@@ -239,6 +240,21 @@ class OwnWindowForecastRead(Part):
     predictions: list[float] = Field(description="Medians of the steps shown.")
     generated_at: datetime = Field(description="Same as made_at.")
     model_version: str = Field(description="Id of the bundle.")
+
+
+class BatchAnswer(Part):
+    """What became of one ticker: a forecast or a problem."""
+
+    ticker: str = Field(description="As you wrote it.")
+    forecast: ForecastRead | None
+    problem: ProblemDocument | None = Field(description="With `retry_after_seconds` where repeating helps.")
+
+
+class BatchRead(Part):
+    """The answers in the order of your tickers."""
+
+    answers: list[BatchAnswer]
+    latency_ms: float
 
 
 class Inferred(Part):

@@ -75,16 +75,23 @@ class ForecastDesk:
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
         champion = question.bundle or self._champions.serving(now)
-        key = (question.ticker, question.days_ahead, question.as_of)
-        prepared = self._prepared.find(key, window, champion, now)
+        prepared = self._prepared.find(_key(question), window, champion, now)
         if prepared is None:
-            frozen = await self._freezer.frozen(champion, window)
-            prepared = PreparedAnswer.of(
-                self._read(frozen, window, champion, question, now), frozen, window, champion, now
-            )
-            if question.bundle is None:  # nobody else asks for that one
-                self._prepared.keep(key, prepared)
+            prepared = self.prepare(await self._freezer.frozen(champion, window), window, champion, question, now)
         return Sent(await self.send(prepared, question, started, now), prepared.etag)
+
+    def prepare(
+        self, frozen: Forecast, window: ServingWindowRow, champion: Champion, question: Question, now: datetime
+    ) -> PreparedAnswer:
+        """The answer that a frozen forecast gives to a question, as it was given before or made now."""
+        prepared = self._prepared.find(_key(question), window, champion, now)
+        if prepared is not None:
+            return prepared
+        read = self._read(frozen, window, champion, question, now)
+        prepared = PreparedAnswer.of(read, frozen, window, champion, now)
+        if question.bundle is None:  # nobody else asks for that one
+            self._prepared.keep(_key(question), prepared)
+        return prepared
 
     def at_hand(self, ticker: str, days_ahead: int, now: datetime) -> PreparedAnswer | None:
         """The answer from the newest bars, where it is prepared and nothing has to be asked of anybody before."""
@@ -116,6 +123,10 @@ class ForecastDesk:
             stale=is_stale(live=window.live, known_at=frozen.known_at, now=now),
             latency_ms=LATENCY_SLOT,
         )
+
+
+def _key(question: Question) -> tuple[str, int, date | None]:
+    return question.ticker, question.days_ahead, question.as_of
 
 
 def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEntry:

@@ -86,7 +86,13 @@ async def test_doubles_at_the_same_time_are_carried_out_once(
 async def test_what_failed_may_be_tried_again_at_once(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
-    """A problem is no answer to keep; a body that was never read claims nothing."""
+    """A problem is no answer to keep; a body that was never read claims nothing.
+
+    What this process remembers of the database outlives a failed attempt.
+    """
+    await publish_windows(db, [make_window("SHORT", n_bars=100)])
+    too_short = [await post(client, registered_user, key, {"ticker": "SHORT"}) for key in ("k-0", None, "k-0")]
+    assert [answer.status_code for answer in too_short] == [422] * 3
     unread = await post(client, registered_user, "k-1", {"ticker": 5})
     failed = await post(client, registered_user, "k-2", {"ticker": "NEWCO"})
     await publish_windows(db, [make_window("NEWCO"), make_window("AAPL")])
