@@ -32,7 +32,10 @@ def show(result: BacktestResult) -> None:
     out.print(COVERAGE_LEGEND)
     out.print(_conditional(result))
     if result.left_out:
-        out.print(f"{result.left_out:,} forecasts are not scored: some method had no answer there.")
+        n, tickers = sum(result.left_out.values()), ", ".join(result.left_out)
+        out.print(f"{n:,} forecasts of {tickers} are not scored: some method had no answer there.", soft_wrap=True)
+    if result.absent:
+        out.print(f"No forecast of {', '.join(result.absent)} is scored.", soft_wrap=True)
     for name, path in result.files.items():
         out.print(f"{name}: {path}", soft_wrap=True)
 

@@ -1,5 +1,6 @@
 """One backtest from methods and bars to files and figures, some tickers at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -28,14 +29,17 @@ class BacktestResult:
     Attributes
     ----------
     files : the Parquet file of each method that was asked for.
-    left_out : forecasts with a known outcome that some method had no answer for; none of the methods is scored there.
+    left_out : by ticker, forecasts with a known outcome that some method had no answer for; none of the methods is
+        scored there.
+    absent : tickers without a single scored forecast.
     """
 
     plan: Plan
     reference: str
     files: Mapping[str, Path]
     outcomes: Outcomes
-    left_out: int
+    left_out: Mapping[str, int]
+    absent: tuple[str, ...]
     scores: tuple[BacktestScores, ...]
     conditional: tuple[ConditionalCoverage, ...]
 
@@ -54,7 +58,8 @@ class BacktestResult:
             "every": self.plan.every,
             "reference": self.reference,
             "files": {name: str(path) for name, path in self.files.items()},
-            "left_out": self.left_out,
+            "left_out": dict(self.left_out),
+            "absent": list(self.absent),
             "scores": [row.to_dict() for row in self.scores],
             "conditional_coverage": [row.to_dict() for row in self.conditional],
         }
@@ -89,7 +94,7 @@ def run_backtest(
     shown = [*methods, *(name + ADAPTIVE for name in adapted)]
     files = {name: file_of(out, name, alone=len(shown) == 1) for name in shown} if out else {}
     parts: list[Outcomes] = []
-    with_outcome = 0
+    with_outcome: Counter[str] = Counter()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(BacktestFile(path, levels)) for name, path in files.items()}
         blocks = backtest(every, bars_by_ticker, plan, learn_from=learn_from, adaptive=adapted, progress=progress)
@@ -97,16 +102,18 @@ def run_backtest(
             for name, writer in writers.items():
                 writer.write(block, block.quantiles[name])
             parts.append(Outcomes.of(block, levels))
-            with_outcome += int(np.isfinite(block.actual).sum())
+            with_outcome.update(block.ticker[np.isfinite(block.actual)].tolist())
     outcomes = Outcomes.joined(parts)
     if not len(outcomes):
         raise NothingToEvaluateError("no forecast has an outcome and an answer of every method")
+    scored = Counter(outcomes.ticker.tolist())
     return BacktestResult(
         plan=plan,
         reference=reference,
         files=files,
         outcomes=outcomes,
-        left_out=with_outcome - len(outcomes),
+        left_out=with_outcome - scored,
+        absent=tuple(sorted(set(bars_by_ticker) - set(scored))),
         scores=score_backtest(outcomes, levels, plan.horizons, reference=reference),
         conditional=conditional_coverage(outcomes, levels, plan.horizons),
     )

@@ -232,10 +232,20 @@ def test_where_one_method_has_no_answer_none_is_scored(tmp_path: Path) -> None:
 
     result = result_of({"silent": Silent(), "flat": Flat()}, tmp_path / "q.parquet", every=5)
 
-    assert result.left_out == 2
+    assert result.left_out == dict.fromkeys(BARS, 1)
+    assert result.absent == ()
     assert {row.n for row in result.scores if row.horizon == 1} == {2 * 12 - 2}
     written = {name: len(pl.read_parquet(path)) for name, path in result.files.items()}
     assert written["flat"] - written["silent"] == 2 * 3
+
+
+def test_tickers_without_a_forecast_are_named() -> None:
+    bars = {**BARS, "YOUNG": make_bars(100, seed=9)}
+
+    result = run_backtest({"flat": Flat()}, bars, Plan(start=FROM, horizons=(1,)))
+
+    assert (result.absent, dict(result.left_out)) == (("YOUNG",), {})
+    assert result.to_dict()["absent"] == ["YOUNG"]
 
 
 def test_levels_that_differ_and_unknown_references_are_refused() -> None:
