@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     jwt_audience: str = "closecast-api"
     access_token_minutes: PositiveInt = 15
     refresh_token_days: PositiveInt = 30
+    sign_in_days: PositiveInt = 90  # however often it is refreshed: then the password is asked for again
     refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
     password_threads: PositiveInt = 1  # of each worker: more hash faster in a login flood and leave forecasts less
     burst_per_second: PositiveInt = 100  # requests of one user, keys included

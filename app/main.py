@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from app.config import Settings
 from app.core.body_limit import BodyLimitMiddleware
-from app.core.brake import Brake
+from app.core.brake import Brake, allowances_of
 from app.core.cors import allow_origins
 from app.core.database import create_engine, session_factory
 from app.core.docs import install_docs
@@ -133,7 +133,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.session_factory = session_factory(engine)
     app.state.wanted_revision = newest_revision()
     app.state.passwords = passwords = PasswordHasher(settings.password_threads)
-    app.state.brake = brake = Brake()
+    app.state.brake = brake = Brake(allowances_of(settings))
     tokens: Tokens = app.state.tokens
     app.state.identities = identities = Identities(partial(tokens.verify, kind="access"), app.state.session_factory)
     app.state.sign_ins = SignIns(tokens, passwords, brake, identities, settings)

@@ -12,6 +12,7 @@ from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
 from app.core.jobs import DATA_QUEUE, open_queue
 from app.core.monitoring.logging import configure_logging
+from app.features.auth import tasks as auth_tasks
 from app.features.market_data import tasks as market_data_tasks
 from app.features.registry import tasks as registry_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
@@ -41,6 +42,7 @@ def run(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     async with open_queue(settings) as (app, tools):
+        auth_tasks.add_tasks(app)
         market_data_tasks.add_tasks(app)
         stock_prediction_tasks.add_tasks(app)
         registry_tasks.add_tasks(app)

@@ -12,6 +12,7 @@ from cli.commands import (
     demo,
     evaluate,
     export,
+    keys,
     lookahead_check,
     migrate,
     models,
@@ -42,6 +43,7 @@ app.command()(promote.promote)
 app.command()(rollback.rollback)
 app.add_typer(models.app)
 app.add_typer(users.app)
+app.add_typer(keys.app)
 app.command()(serve.serve)
 app.command()(api.api)
 app.command()(worker.worker)

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
 from app.core.problems import problem
 from app.models.limits import SignInBrake
 from data_pipeline.errors import ClosecastError
@@ -37,14 +38,18 @@ class Allowance:
     seconds: float
 
 
-# A person mistypes a few times. All strangers together have 1,440 tries a day at one account: a password of 32 random
-# bits holds out for 8,000 years of them.
-ALLOWANCES: Mapping[str, Allowance] = {
-    "account": Allowance(50, 60.0),
-    "address": Allowance(50, 10.0),
-    "pair": Allowance(10, 120.0),
-    "password": Allowance(10, 120.0),
-}
+def allowances_of(settings: Settings) -> Mapping[str, Allowance]:
+    """What each brake allows.
+
+    A person mistypes a few times. All strangers together have 1,440 tries a day at one account: a password of 32 random
+    bits holds out for 8,000 years of them.
+    """
+    return {
+        "account": Allowance(50, 60.0),
+        "address": Allowance(settings.wrong_passwords_per_address, 10.0),
+        "pair": Allowance(10, 120.0),
+        "password": Allowance(10, 120.0),
+    }
 
 
 @problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-sign-ins", example="too many wrong passwords: try again in 120 s")
@@ -57,9 +62,9 @@ class SignInBrakedError(ClosecastError):
 
 
 class Brake:
-    """The brakes of one process, which are those of all."""
+    """The brakes, which are the same in all processes."""
 
-    def __init__(self, allowances: Mapping[str, Allowance] = ALLOWANCES) -> None:
+    def __init__(self, allowances: Mapping[str, Allowance]) -> None:
         self._allowances = allowances
 
     async def take(self, db: AsyncSession, subjects: Mapping[str, Digest]) -> None:
@@ -97,8 +102,3 @@ class Brake:
             step = timedelta(seconds=self._allowances[kind].seconds)
             bucket = (SignInBrake.kind == kind, SignInBrake.subject == subject)
             await db.execute(update(SignInBrake).where(*bucket).values(full_at=SignInBrake.full_at - step))
-
-
-async def sweep_brakes(db: AsyncSession) -> None:
-    """Delete what says nothing any more; the caller commits."""
-    await db.execute(delete(SignInBrake).where(SignInBrake.full_at < func.now()))

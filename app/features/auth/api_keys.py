@@ -68,7 +68,20 @@ async def revoke_api_key(db: AsyncSession, user_id: UUID, key_id: UUID) -> None:
     ------
     ApiKeyNotFoundError : there is none of this id, or it is another account's.
     """
-    key = await crud.find_api_key(db, key_id, user_id=user_id)
+    await _revoke(db, await crud.find_api_key(db, key_id, user_id=user_id))
+
+
+async def revoke_named_api_key(db: AsyncSession, name: str) -> None:
+    """Stop any account's key for good and commit, as the operator may; ``name`` is its id or its beginning.
+
+    Raises
+    ------
+    ApiKeyNotFoundError
+    """
+    await _revoke(db, await crud.find_named_api_key(db, name))
+
+
+async def _revoke(db: AsyncSession, key: ApiKey | None) -> None:
     if key is None:
         raise ApiKeyNotFoundError
     if key.revoked_at is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, or_, select, tuple_
+from sqlalchemy import Text, cast, delete, exists, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.api_key import ApiKey
@@ -110,3 +110,10 @@ async def find_api_key(db: AsyncSession, key_id: UUID, *, user_id: UUID) -> ApiK
     """One key of one account, locked until the commit."""
     query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.user_id == user_id)
     return await db.scalar(query.with_for_update())
+
+
+async def find_named_api_key(db: AsyncSession, name: str) -> ApiKey | None:
+    """The one key with this id or this beginning, locked until the commit; None where two begin alike."""
+    query = select(ApiKey).where(or_(cast(ApiKey.id, Text) == name, ApiKey.prefix == name)).with_for_update()
+    found = (await db.scalars(query)).all()
+    return found[0] if len(found) == 1 else None

@@ -1,7 +1,7 @@
 """Signing in, staying signed in, signing out."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -38,6 +38,7 @@ class SignIns:
         self._tokens, self._passwords, self._brake, self._identities = tokens, passwords, brake, identities
         self._access_lifetime = timedelta(minutes=settings.access_token_minutes)
         self._refresh_lifetime = timedelta(days=settings.refresh_token_days)
+        self._longest_sign_in = timedelta(days=settings.sign_in_days)
         self._grace = timedelta(seconds=settings.refresh_grace_seconds)
 
     async def sign_in(self, db: AsyncSession, *, email: str, password: str, client: Client) -> TokenRead:
@@ -143,9 +144,9 @@ class SignIns:
 
     async def _add_head(self, db: AsyncSession, sign_in: SignIn) -> RefreshToken:
         issued_at = now_utc()
-        return await crud.add_refresh_token(
-            db, sign_in.id, issued_at=issued_at, expires_at=issued_at + self._refresh_lifetime
-        )
+        # However often it is refreshed, a sign-in ends: its password is asked for again.
+        ends_at = min(issued_at + self._refresh_lifetime, _to_the_second(sign_in.started_at) + self._longest_sign_in)
+        return await crud.add_refresh_token(db, sign_in.id, issued_at=issued_at, expires_at=ends_at)
 
     async def _revoke(self, db: AsyncSession, sign_in: SignIn) -> None:
         sign_in.revoked_at = now_utc()
@@ -169,3 +170,8 @@ class SignIns:
             ),
             scope=" ".join(scopes),
         )
+
+
+def _to_the_second(instant: datetime) -> datetime:
+    """Tokens know nothing finer."""
+    return instant.replace(microsecond=0)

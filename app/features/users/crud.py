@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,11 @@ async def add_user(db: AsyncSession, *, email: str, password_hash: str, scopes: 
 async def find_user(db: AsyncSession, user_id: UUID) -> User | None:
     """The account of this id, locked until the transaction ends."""
     return await db.get(User, user_id, with_for_update=True)
+
+
+async def find_user_of(db: AsyncSession, email: str) -> User | None:
+    """The account with this e-mail address, in whatever case it is written, locked until the transaction ends."""
+    return await db.scalar(select(User).where(func.lower(User.email) == func.lower(email)).with_for_update())
 
 
 async def list_users(db: AsyncSession, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[User]:

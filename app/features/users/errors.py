@@ -38,6 +38,14 @@ class UserNotFoundError(ClosecastError):
         super().__init__("no account has this id")
 
 
+@problem(HTTPStatus.NOT_FOUND, "no-such-account", example="no account has the e-mail address jane@example.org")
+class NoSuchAccountError(ClosecastError):
+    """No account has this e-mail address; told to operators at the command line, never over HTTP."""
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"no account has the e-mail address {email}")
+
+
 @problem(HTTPStatus.CONFLICT, "own-account", example="an administrator's own account is changed by another one")
 class OwnAccountError(ClosecastError):
     """Administrators do not change their own scopes, nor disable themselves: so one always remains."""

@@ -10,7 +10,13 @@ from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.core.passwords import PasswordHasher
 from app.core.security import Principal, now_utc
 from app.features.users import crud
-from app.features.users.errors import EmailTakenError, OwnAccountError, UserNotFoundError, WrongPasswordError
+from app.features.users.errors import (
+    EmailTakenError,
+    NoSuchAccountError,
+    OwnAccountError,
+    UserNotFoundError,
+    WrongPasswordError,
+)
 from app.features.users.password_policy import refuse_weak_password
 from app.features.users.schemas import UserPatch
 from app.models.user import Scope, User
@@ -50,6 +56,19 @@ async def read_user(db: AsyncSession, user_id: UUID) -> User:
     return user
 
 
+async def read_user_of(db: AsyncSession, email: str) -> User:
+    """The account with this e-mail address, in whatever case it is written.
+
+    Raises
+    ------
+    NoSuchAccountError
+    """
+    user = await crud.find_user_of(db, email)
+    if user is None:
+        raise NoSuchAccountError(email)
+    return user
+
+
 async def list_users(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[UserRead]:
     """One page of all accounts, oldest first.
 
@@ -86,13 +105,28 @@ async def change_password(
     user = await read_user(db, user_id)
     if user.password_hash != known_hash:
         raise WrongPasswordError  # it was changed by another request in the meantime
+    await _replace_password(db, user, new_hash)
+
+
+async def set_password(db: AsyncSession, passwords: PasswordHasher, user: User, new: str) -> None:
+    """Give an account a password without knowing the former one, as its operator may; its sign-ins end.
+
+    Raises
+    ------
+    WeakPasswordError
+    """
+    refuse_weak_password(new, email=user.email)
+    await _replace_password(db, user, await passwords.hash(new))
+
+
+async def _replace_password(db: AsyncSession, user: User, new_hash: str) -> None:
     user.password_hash, user.password_changed_at = new_hash, now_utc()
-    await crud.revoke_sign_ins(db, user_id, at=now_utc())
+    await crud.revoke_sign_ins(db, user.id, at=now_utc())
     await db.commit()
 
 
 async def patch_user(db: AsyncSession, actor: Principal, user_id: UUID, patch: UserPatch) -> User:
-    """Change what an account may do, or disable it.
+    """Change another's account.
 
     Raises
     ------
@@ -100,6 +134,16 @@ async def patch_user(db: AsyncSession, actor: Principal, user_id: UUID, patch: U
     """
     if actor.user_id == user_id:
         raise OwnAccountError
+    return await change_user(db, user_id, patch)
+
+
+async def change_user(db: AsyncSession, user_id: UUID, patch: UserPatch) -> User:
+    """Change what an account may do, or disable it, and commit.
+
+    Raises
+    ------
+    UserNotFoundError
+    """
     user = await read_user(db, user_id)
     if patch.scopes is not None:
         user.scopes = [scope for scope in Scope if scope in patch.scopes]
