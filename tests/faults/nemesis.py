@@ -15,7 +15,7 @@ KILL_API, KILL_POSTMASTER, KILL_BACKEND = "API process", "PostgreSQL", "PostgreS
 CUT, HOLD, DELAY = "all connections cut", "silent for up to 3 s", "20 to 100 ms slower for up to 2 s"
 # How often each comes, beside the others. A killed process of one connection makes PostgreSQL end all others and
 # recover, as its own death does.
-WEIGHTS = {KILL_API: 3, KILL_POSTMASTER: 3, KILL_BACKEND: 4, CUT: 2, HOLD: 1, DELAY: 1}
+WEIGHTS = {KILL_API: 4, KILL_POSTMASTER: 2, KILL_BACKEND: 5, CUT: 2, HOLD: 1, DELAY: 1}
 KILLS = frozenset({KILL_API, KILL_POSTMASTER, KILL_BACKEND})
 
 

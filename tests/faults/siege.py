@@ -24,6 +24,7 @@ from tests.faults.nemesis import Nemesis
 
 TICKERS = [f"T{number}" for number in range(50)]
 GENERATORS = 2
+CONNECTIONS = 32  # of each: a key whose first attempt was killed is waited for, a quarter of a minute
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _besiege(siege: Siege, nemesis: Nemesis, generators: "list[subprocess.Popen[
 
 def _generator(installation: Installation, siege: Siege, file: Path) -> "subprocess.Popen[str]":
     own = ["--port", str(installation.port), "--requests", str(siege.requests // GENERATORS), "--name", file.stem]
-    own += ["--per-second", str(siege.per_second / GENERATORS)]
+    own += ["--connections", str(CONNECTIONS), "--per-second", str(siege.per_second / GENERATORS)]
     command = [sys.executable, "-m", "tests.faults.generator", *own, "--file", str(file), *TICKERS]
     environment = {**os.environ, TOKEN: installation.token}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -110,12 +111,12 @@ def _end(generator: "subprocess.Popen[str]") -> Counter[str]:
 def main() -> int:
     """Besiege as told, print the counts; 0 when nothing is lost and nothing is there twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.siege", description=__doc__)
-    parser.add_argument("--requests", type=int, default=60_000)
-    parser.add_argument("--per-second", type=float, default=120.0, help="requests, at most")
+    parser.add_argument("--requests", type=int, default=100_000, help="new ones; attempts to repeat come on top")
+    parser.add_argument("--per-second", type=float, default=200.0, help="requests, at most")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=12.0, help="the longest that it may take")
-    parser.add_argument("--pause", type=float, default=1.6, help="mean seconds between two deeds")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--pause", type=float, default=1.4, help="mean seconds between two deeds")
+    parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     siege = Siege(given.requests, given.per_second, given.kills, 60 * given.minutes, given.pause, given.seed)

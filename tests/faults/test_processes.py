@@ -15,6 +15,8 @@ from app.config import Settings
 from app.features.registry import crud, promotion, service
 from app.supervisor.one_session import one_session
 from tests.app.bundles import write_bundle_with
+from tests.app.serving import free_port
+from tests.faults import nginx
 from tests.faults.acknowledged import AcknowledgedFile, read_acknowledged
 from tests.faults.checker import check
 from tests.faults.generator import Generator
@@ -50,12 +52,27 @@ def test_nothing_answered_is_lost_and_nothing_is_there_twice(installation: Insta
     assert outcome.findings.is_sound, outcome.lines()
 
 
-async def test_a_rolling_restart_under_load_refuses_nobody(installation: Installation, tmp_path: Path) -> None:
+@pytest.fixture(params=["direct", "behind nginx"])
+def asked_port(request: pytest.FixtureRequest, installation: Installation, tmp_path: Path) -> Iterator[int]:
+    """Where clients ask: the API's own port, or nginx's."""
+    if request.param == "direct":
+        yield installation.port
+        return
+    if not nginx.found():
+        pytest.skip("no nginx on the path")
+    port = free_port()
+    with nginx.before(installation.port, port, tmp_path):
+        yield port
+
+
+async def test_a_rolling_restart_under_load_refuses_nobody(
+    installation: Installation, asked_port: int, tmp_path: Path
+) -> None:
     """SIGHUP: each process is replaced by one that answers already; every request gets its answer, once."""
     await wait_until(installation.is_ready)
     before = installation.api_processes()
     with AcknowledgedFile(tmp_path / "rolling.jsonl") as file:
-        generator = Generator(installation.port, installation.token, TICKERS, file, "rolling", per_second=200)
+        generator = Generator(asked_port, installation.token, TICKERS, file, f"rolling-{asked_port}", per_second=200)
         load = asyncio.create_task(generator.run(1_000_000, connections=16))
         await wait_until(lambda: generator.told["200"] > 20)
 

@@ -1,8 +1,10 @@
 """Tickers that are not stored: the API asks the worker, waits a while, and says what came of it."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +19,9 @@ from app.core.jobs import DATA_QUEUE, WorkerTools, open_queue
 from app.features.market_data import collecting
 from app.features.market_data.service import publish_windows
 from app.features.market_data.tasks import add_tasks, drop_kept_windows
+from app.features.registry.champion import Champion
+from app.features.stock_prediction import freezing
+from app.features.stock_prediction.predictor import forecast_values
 from app.models import ServingWindowRow, WindowFailure
 from data_pipeline.errors import ConfigurationError, StoreUnavailableError, UnknownCalendarError
 from data_pipeline.sources.base import (
@@ -35,7 +40,9 @@ from tests.app.windows import fresh_window, make_window
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """The first collection of a process imports the pipeline, which takes seconds."""
-    return settings.model_copy(update={"collect_wait_seconds": 30.0, "new_tickers_per_day": 3})
+    return settings.model_copy(
+        update={"collect_wait_seconds": 30.0, "new_tickers_per_day": 3, "burst_per_second": 10_000}
+    )
 
 
 async def waiting_jobs(db: AsyncSession) -> list[tuple[str, str]]:
@@ -78,17 +85,28 @@ async def test_who_waits_is_woken_by_the_notification(
 
 
 @pytest.mark.usefixtures("worker")
-async def test_many_first_requests_cause_one_collection(
-    client: httpx.AsyncClient, registered_user: Account, source: ScriptedSource
+async def test_five_hundred_first_requests_at_once_cause_one_collection_and_one_inference(
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    registered_user: Account,
+    source: ScriptedSource,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They all wait for the same job."""
+    """They all wait for the same job and the same computation; none is refused for the others' sake."""
     source.bars["AAPL"] = 300
+    computed: list[str] = []
 
-    answers = await asyncio.gather(*(client.get("/predict/AAPL", headers=registered_user.headers) for _ in range(20)))
+    def counting(champion: Champion, window: ServingWindowRow, made_at: datetime) -> dict[str, Any]:
+        computed.append(window.ticker)
+        return forecast_values(champion, window, made_at)
 
-    assert {answer.status_code for answer in answers} == {200}
+    monkeypatch.setattr(freezing, "forecast_values", counting)
+
+    answers = await asyncio.gather(*(client.get("/predict/AAPL", headers=registered_user.headers) for _ in range(500)))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 500}
     assert len({answer.json()["forecast_id"] for answer in answers}) == 1
-    assert source.asked == ["AAPL"]
+    assert source.asked == computed == ["AAPL"]
 
 
 @pytest.mark.usefixtures("worker")
