@@ -23,7 +23,7 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 	@$(BIN)/closecast serve
 
 test: set-up ## All tests with branch coverage, 90 % at least
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term --cov-fail-under=90
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
 
 check: set-up ## Format, lint, types, direction of imports, doctests: what CI asks
 	@$(BIN)/ruff format --check .

@@ -1,10 +1,25 @@
-"""What holds for every test: none of them reaches for the real network."""
+"""What holds for every test: none of them reaches for the real network; who runs it, and when."""
 
 from collections.abc import Iterator
 
+# First of all: where TensorFlow is loaded before it, its libcurl takes the place of this one and lacks options.
+import curl_cffi  # noqa: F401
 import pytest
+from xdist.remote import Producer
 
 from tests.network_guard import NetworkGuard, dead_proxies
+from tests.scheduling import FilesOfOneWorker, longest_first, scheduler
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesOfOneWorker | None:
+    """See ``tests.scheduling``."""
+    return scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """See ``tests.scheduling``."""
+    items[:] = longest_first(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,7 +41,7 @@ from ml_lifecycle.training.pairs import PairSet, TrainingData, gather
 from ml_lifecycle.training.parts import Parts
 from ml_lifecycle.training.train import train
 from tests.made_up_bars import make_bars
-from tests.ml_lifecycle.conftest import UNIVERSES, tiny_config, tiny_universe
+from tests.ml_lifecycle.conftest import UNIVERSES, plain_config, tiny_config, tiny_universe
 from tests.ml_lifecycle.export.handmade import make_contents, make_manifest
 
 SPEC = InputSpec(columns=("log_return", "volume_ratio"), context_columns=("jump_share",), lookback=10, scale_length=60)
@@ -212,7 +212,7 @@ def stopping_on_the_test_part(
 
 
 def test_early_stopping_on_the_test_part_is_caught() -> None:
-    config = tiny_config(epochs=1, members=1, every_days=4)
+    config = plain_config(epochs=1)
 
     faults = told(check_training(stopping_on_the_test_part, config, universe(900), bounds=("calibration_end",)))
 

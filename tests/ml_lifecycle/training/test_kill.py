@@ -20,7 +20,7 @@ from ml_lifecycle.training import train as training
 from ml_lifecycle.training.checkpoint import CHECKPOINT, Checkpoint
 from ml_lifecycle.training.resume_state import STATE
 from tests.data_pipeline.storage.rows import make_rows
-from tests.ml_lifecycle.conftest import tiny_config
+from tests.ml_lifecycle.conftest import plain_config
 
 START_SECONDS = 90.0  # TensorFlow's import, on a busy machine
 
@@ -33,7 +33,7 @@ def told(tmp_path: Path) -> list[str]:
     walks = {ticker: 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.01, len(days)))) for ticker in ("AAA", "BBB")}
     store = FeatureStore(str(tmp_path / "bars"))
     store.merge(pl.concat([make_rows(ticker, days, walk.tolist()) for ticker, walk in walks.items()]))
-    config = tiny_config(columns=["log_return"], members=1, epochs=5, validate_every=1, patience=1000)
+    config = plain_config(columns=["log_return"], epochs=5, validate_every=1, patience=1000)
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     return ["--store", str(tmp_path / "bars"), "--config", str(tmp_path / "tiny.yaml"), "--save-every", "0"]
 

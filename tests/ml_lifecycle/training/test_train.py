@@ -22,7 +22,7 @@ from ml_lifecycle.training.pairs import gather
 from ml_lifecycle.training.parts import part_dates
 from ml_lifecycle.training.train import train
 from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
-from tests.ml_lifecycle.conftest import DATA_VERSION, UNIVERSES, market_config, tiny_config, tiny_universe
+from tests.ml_lifecycle.conftest import DATA_VERSION, UNIVERSES, market_config, plain_config, tiny_config, tiny_universe
 
 
 def run(folder: Path, config: TrainingConfig | None = None, **options: object) -> Checkpoint:
@@ -83,14 +83,14 @@ def test_averaged_weights_are_looked_at_and_training_goes_on_with_its_own(tiny_c
 
 
 def test_a_small_universe_is_looked_at_twice_an_epoch(tmp_path: Path) -> None:
-    checkpoint = run(tmp_path, tiny_config(validate_every=1000, epochs=2))
+    checkpoint = run(tmp_path, plain_config(validate_every=1000, epochs=2))
 
     assert [record.batches for record in checkpoint.content.history] == [0, 3, 6, 9, 12]
 
 
 def test_where_nothing_can_be_learnt_the_untrained_network_is_kept(tmp_path: Path) -> None:
     """With a learning rate that throws the weights far away, no later look is better than the first."""
-    checkpoint = run(tmp_path, tiny_config(learning_rate=1.0, patience=2, validate_every=1))
+    checkpoint = run(tmp_path, plain_config(learning_rate=1.0, patience=2, validate_every=1))
 
     assert checkpoint.content.best_round == 0
     assert len(checkpoint.content.history) == 3  # patience: two looks without improvement
@@ -207,7 +207,7 @@ def test_damaged_forecasts_are_refused(tmp_path: Path, tiny_checkpoint: Checkpoi
 
 
 def test_data_that_ends_with_the_calibration_part_leaves_no_score(tmp_path: Path) -> None:
-    config = tiny_config(train_end="2012-01-02", validation_end="2012-10-01", calibration_end="2014-01-01", epochs=1)
+    config = plain_config(train_end="2012-01-02", validation_end="2012-10-01", calibration_end="2014-01-01", epochs=1)
 
     checkpoint = run(tmp_path, config)
 

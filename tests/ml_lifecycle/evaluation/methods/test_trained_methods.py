@@ -7,7 +7,7 @@ from data_pipeline.errors import InsufficientHistoryError
 from ml_lifecycle.evaluation.forecasters import Cutoffs, forecast_at
 from ml_lifecycle.evaluation.methods.tutorial_lstm import TutorialLstmMethod
 from tests.made_up_bars import bars_of_closes
-from tests.ml_lifecycle.conftest import tiny_config, tiny_universe
+from tests.ml_lifecycle.conftest import plain_config, tiny_universe
 
 
 def test_the_recipe_reads_sixty_closes_and_cannot_say_a_price_it_never_saw() -> None:
@@ -36,7 +36,7 @@ def test_a_network_spreads_its_parts_over_all_that_it_is_given() -> None:
 
     bars = {"T1": tiny_universe()["T1"]}
     day = bars["T1"].trading_day
-    method = NetworkMethod(tiny_config(members=1, epochs=1))
+    method = NetworkMethod(plain_config(epochs=1))
 
     fitted = method.fitted(bars)
 
