@@ -57,11 +57,19 @@ class WindowDesk:
         listener.on(WINDOW_CHANNEL, self._forget)
 
     async def find(
-        self, db: AsyncSession, ticker: str, as_of: date | None, user_id: UUID, *, wait: bool = True
+        self,
+        db: AsyncSession,
+        ticker: str,
+        as_of: date | None,
+        user_id: UUID,
+        *,
+        newest: ServingWindowRow | None = None,
+        wait: bool = True,
     ) -> ServingWindowRow:
         """The newest window, or the one of ``as_of``; no connection is held while waiting.
 
-        ``wait`` False: what has to be fetched or built first is asked for, and CollectionPendingError raised at once.
+        ``newest`` is the newest window where the caller knows it, from ``find_stored``. ``wait`` False: what has to be
+        fetched or built first is asked for, and CollectionPendingError raised at once.
 
         Raises
         ------
@@ -71,7 +79,8 @@ class WindowDesk:
         NewTickerQuotaError : the user asked for too many new tickers, or past days of them, today.
         StaleBarsError : a live ticker's bars are older than the limit.
         """
-        newest = await self._find_newest(db, ticker) or await self._ask_for(db, ticker, None, user_id, wait=wait)
+        newest = newest or await self._find_newest(db, ticker)
+        newest = newest or await self._ask_for(db, ticker, None, user_id, wait=wait)
         if as_of is not None and as_of < newest.cutoff:
             kept = await crud.find_window(db, ticker, as_of=as_of)
             return kept or await self._ask_for(db, ticker, as_of, user_id, wait=wait)
@@ -85,15 +94,16 @@ class WindowDesk:
             return None
         return window
 
-    async def prefetch(self, db: AsyncSession, tickers: Sequence[str]) -> None:
-        """Remember the newest windows of these tickers that are stored: one query, so that ``find`` needs none."""
-        if not self._listener.connected.is_set():
-            return
+    async def find_stored(self, db: AsyncSession, tickers: Sequence[str]) -> dict[str, ServingWindowRow]:
+        """The newest windows of those tickers that are stored, from memory or by one query."""
+        connected = self._listener.connected.is_set()
+        found = {ticker: known for ticker in tickers if connected and (known := self._newest.get(ticker)) is not None}
         news = self._news
-        windows = await crud.find_newest_windows(db, [each for each in tickers if self._newest.get(each) is None])
-        if news == self._news:
-            for window in windows:
+        for window in await crud.find_newest_windows(db, [ticker for ticker in tickers if ticker not in found]):
+            found[window.ticker] = window
+            if connected and news == self._news:
                 self._newest.put(window.ticker, window)
+        return found
 
     async def _find_newest(self, db: AsyncSession, ticker: str) -> ServingWindowRow | None:
         if not self._listener.connected.is_set():

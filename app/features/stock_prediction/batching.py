@@ -39,8 +39,8 @@ class BatchDesk:
         NoChampionError, LogQueueFullError, DatabaseUnavailableError : of the batch as a whole.
         """
         started = perf_counter()
-        await self._windows.prefetch(db, [question.ticker for question in questions])
-        windows = [await self._window(db, question) for question in questions]
+        stored = await self._windows.find_stored(db, [question.ticker for question in questions])
+        windows = [await self._window(db, question, stored.get(question.ticker)) for question in questions]
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
         champion = self._champions.serving(now)
@@ -57,9 +57,13 @@ class BatchDesk:
             *(self._send(answer, question, started, now) for answer, question in zip(answers, questions, strict=True))
         )
 
-    async def _window(self, db: AsyncSession, question: Question) -> ServingWindowRow | ClosecastError:
+    async def _window(
+        self, db: AsyncSession, question: Question, newest: ServingWindowRow | None
+    ) -> ServingWindowRow | ClosecastError:
         try:
-            return await self._windows.find(db, question.ticker, question.as_of, question.user_id, wait=False)
+            return await self._windows.find(
+                db, question.ticker, question.as_of, question.user_id, newest=newest, wait=False
+            )
         except DatabaseUnavailableError:
             raise
         except ClosecastError as error:
