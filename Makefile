@@ -7,7 +7,7 @@ PACKAGES := data_pipeline ml_lifecycle app cli
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve test check format lock gate-study weaknesses clean
+.PHONY: help set-up demo serve test fuzz check format lock gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,11 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 	@$(BIN)/closecast serve
 
 test: set-up ## All tests with branch coverage, 90 % at least
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90
+	@$(BIN)/python -m pytest --ignore tests/fuzz -n 2 --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report=term --cov-fail-under=90
+
+fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
+	@FUZZ_CASES="$(or $(CASES),100)" $(BIN)/python -m pytest -p no:xdist --quiet tests/fuzz
 
 check: set-up ## Format, lint, types, direction of imports, doctests: what CI asks
 	@$(BIN)/ruff format --check .
