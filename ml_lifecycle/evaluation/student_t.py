@@ -1,6 +1,7 @@
 """Student's t without SciPy, which neither the API's nor the worker's image has; tests hold it against SciPy's."""
 
 import math
+from functools import lru_cache
 
 CONTINUED_FRACTION_TERMS = 200  # some √(degrees of freedom) of them suffice, and those are a few thousand at most
 HALVINGS = 100  # of the span that a quantile lies in: beyond the last bit
@@ -18,6 +19,7 @@ def student_t_tail(statistic: float, degrees_of_freedom: float) -> float:
     return 0.5 * _incomplete_beta(degrees_of_freedom / 2.0, 0.5, x)
 
 
+@lru_cache(maxsize=1024)  # tens of milliseconds, and the tickers of one evaluation share their degrees of freedom
 def student_t_critical(tail: float, degrees_of_freedom: float) -> float:
     """The statistic, 0 or above, that is exceeded with probability ``tail``, at most one half.
 
