@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,10 @@ def lay(siege: Siege, installation: Installation, folder: Path) -> Outcome:
     files = [folder / f"acknowledged-{number}.jsonl" for number in range(GENERATORS)]
     started = time.monotonic()
     nemesis = Nemesis(installation, random.Random(siege.seed))
-    generators = [_generator(installation, siege, file) for file in files]
-    _besiege(siege, nemesis, generators, until=started + siege.seconds)
-    told = sum((_end(each) for each in generators), Counter[str]())
+    with ExitStack() as stack:
+        generators = [stack.enter_context(_generator(installation, siege, file)) for file in files]
+        _besiege(siege, nemesis, generators, until=started + siege.seconds)
+        told = sum((_end(each) for each in generators), Counter[str]())
     seconds = time.monotonic() - started
     installation.wait_until_ready()
     acknowledged = (each for file in files for each in read_acknowledged(file))
@@ -92,12 +94,17 @@ def _besiege(siege: Siege, nemesis: Nemesis, generators: "list[subprocess.Popen[
         time.sleep(nemesis.chance.uniform(0, 2 * siege.pause_seconds))
 
 
-def _generator(installation: Installation, siege: Siege, file: Path) -> "subprocess.Popen[str]":
+@contextmanager
+def _generator(installation: Installation, siege: Siege, file: Path) -> "Iterator[subprocess.Popen[str]]":
     own = ["--port", str(installation.port), "--requests", str(siege.requests // GENERATORS), "--name", file.stem]
     own += ["--connections", str(CONNECTIONS), "--per-second", str(siege.per_second / GENERATORS)]
     command = [sys.executable, "-m", "tests.faults.generator", *own, "--file", str(file), *TICKERS]
     environment = {**os.environ, TOKEN: installation.token}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _end(generator: "subprocess.Popen[str]") -> Counter[str]:

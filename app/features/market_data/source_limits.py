@@ -11,9 +11,13 @@ import psycopg
 
 from data_pipeline.sources.throttle import DEFAULT_BURST, BudgetSpentError, CircuitRecord, CircuitStateName
 
-# What the bucket holds now; `b` is the stored row. The database's clock is the one that all processes share.
-FILLED = """LEAST(%(burst)s, b.tokens
-    + GREATEST(0, EXTRACT(epoch FROM clock_timestamp() - b.filled_at)) * %(per_second)s)"""
+CLOCKS_DIFFER_SECONDS = 60.0  # at most, between two machines with a worker each
+
+# What the bucket holds now; `b` is the stored row. The database's clock is the one that all processes share. Where that
+# was put back, a bucket filled in what is now the future would stay empty until then: it counts as full.
+FILLED = """CASE WHEN b.filled_at > clock_timestamp() + interval '1 minute' THEN %(burst)s
+    ELSE LEAST(%(burst)s, b.tokens
+        + GREATEST(0, EXTRACT(epoch FROM clock_timestamp() - b.filled_at)) * %(per_second)s) END"""
 TAKE = f"""
 INSERT INTO source_budgets AS b (source, tokens, filled_at)
 VALUES (%(source)s, %(burst)s - %(taken)s, clock_timestamp())
@@ -87,7 +91,12 @@ class PostgresCircuit:
         statement = "SELECT state, failures, opened_at FROM source_circuits WHERE source = %s"
         with psycopg.connect(self._connection_string, autocommit=True) as connection:
             row = connection.execute(statement, [self._source]).fetchone()
-        return CircuitRecord() if row is None else CircuitRecord(cast(CircuitStateName, row[0]), row[1], row[2])
+        if row is None:
+            return CircuitRecord()
+        state, failures, opened_at = row
+        if opened_at is not None and opened_at > time.time() + CLOCKS_DIFFER_SECONDS:
+            opened_at = 0.0  # by a clock that was put back since: its time is over, or it would be open until then
+        return CircuitRecord(cast(CircuitStateName, state), failures, opened_at)
 
     def set_state(self, state: CircuitStateName, opened_at: float | None) -> None:
         """See ``CircuitState``."""

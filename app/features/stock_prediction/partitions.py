@@ -20,11 +20,11 @@ PAUSE_SECONDS = 3.0
 
 
 async def ensure_partitions(db: AsyncSession, now: datetime) -> list[str]:
-    """Make this month's partition and the next three, those that are missing, and commit; gives their names.
+    """Make this month's partition, the next three and the one before, where missing, and commit; gives their names.
 
-    ``now`` is in UTC, as are the months.
+    ``now`` is in UTC, as are the months. The one before is for a clock that is put back.
     """
-    wanted = [partition_of(now, ahead) for ahead in range(MONTHS_AHEAD + 1)]
+    wanted = [partition_of(now, ahead) for ahead in range(-1, MONTHS_AHEAD + 1)]
     await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PARTITION_LOCK})
     missing = [each for each in wanted if await db.scalar(text("SELECT to_regclass(:name)"), {"name": each[0]}) is None]
     for name, start, end in missing:

@@ -78,6 +78,34 @@ def test_a_bucket_fills_with_time_and_not_beyond_its_burst(database_url: str) ->
         budget.acquire(0.0)
 
 
+def test_a_bucket_filled_by_a_clock_that_was_put_back_is_no_empty_bucket(database_url: str) -> None:
+    """It would otherwise stay empty for the hour that the clock went back."""
+    budget = PostgresBudget(database_url, "yahoo", requests_per_minute=60, burst=2, sleep=pytest.fail)
+    budget.charge(2)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE source_budgets SET filled_at = filled_at + interval '1 hour'")
+
+    budget.acquire(0.0)
+    budget.acquire(0.0)
+    with pytest.raises(BudgetSpentError):
+        budget.acquire(0.0)
+
+
+def test_a_circuit_opened_by_a_clock_that_was_put_back_lets_one_question_through(database_url: str) -> None:
+    """And is closed by its answer; one opened a moment ago by a clock that is a little ahead stays open."""
+    state = PostgresCircuit(database_url, "yahoo")
+    breaker = CircuitBreaker(state, lambda _: True)
+
+    state.set_state("opened", time.time() + 30)
+    with pytest.raises(OpenCircuitError), breaker.guard():
+        pytest.fail("the circuit is open")
+    state.set_state("opened", time.time() + 3_600)
+    with breaker.guard():
+        pass
+
+    assert state.read().state == "closed"
+
+
 def test_a_circuit_is_seen_by_every_process(database_url: str) -> None:
     """State, failures and instant."""
     here, there = PostgresCircuit(database_url, "yahoo"), PostgresCircuit(database_url, "yahoo")

@@ -47,7 +47,14 @@ async def test_the_migration_makes_this_month_and_three_more(db: AsyncSession) -
     made = (await db.scalars(text(PARTITIONS))).all()
 
     assert made == [partition_of(datetime.now(UTC), ahead)[0] for ahead in range(4)]
-    assert await ensure_partitions(db, datetime.now(UTC)) == []
+
+
+async def test_a_clock_that_is_put_back_finds_a_partition(db: AsyncSession) -> None:
+    """At the beginning of a month it may go back into the one before."""
+    now = datetime.now(UTC)
+
+    assert await ensure_partitions(db, now) == [partition_of(now, -1)[0]]
+    assert await ensure_partitions(db, now) == []
 
 
 async def test_missing_months_are_added_ahead(db: AsyncSession) -> None:
@@ -55,6 +62,7 @@ async def test_missing_months_are_added_ahead(db: AsyncSession) -> None:
     later = datetime(2031, 11, 30, 23, 59, tzinfo=UTC)
 
     assert await ensure_partitions(db, later) == [
+        "prediction_log_2031_10",
         "prediction_log_2031_11",
         "prediction_log_2031_12",
         "prediction_log_2032_01",
