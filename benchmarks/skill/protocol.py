@@ -15,6 +15,7 @@ from data_pipeline.sources.exchanges import exchange_of
 from ml_lifecycle.evaluation.backtest import Method, Plan
 from ml_lifecycle.evaluation.backtest_bars import read_file_bars, with_markets
 from ml_lifecycle.evaluation.backtest_run import BacktestResult, run_backtest
+from ml_lifecycle.evaluation.methods.network import checkpoint_forecaster
 from ml_lifecycle.evaluation.methods.registry import named_method
 from ml_lifecycle.evaluation.methods.tutorial_lstm import TutorialLstmMethod
 from ml_lifecycle.export.bundle import Bundle, load_bundle
@@ -25,7 +26,7 @@ from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.config import load_config
 from ml_lifecycle.training.train import train
 
-SERVED = "network"
+SERVED, LSTM = "network", "lstm"
 HORIZONS = (1, 5, 10, 21)
 EVERY = 5
 TEST_START = date(2024, 8, 15)
@@ -88,6 +89,12 @@ class Figures:
     recipes: Mapping[str, BacktestResult]
 
 
+def own_methods(bundle: Bundle, trained: Checkpoint) -> dict[str, Method]:
+    """What is served and, where that is an average with others, the network by itself."""
+    served: dict[str, Method] = {SERVED: BundleForecaster(bundle)}
+    return served if len(bundle.manifest.member_weights) == 1 else {**served, LSTM: checkpoint_forecaster(trained)}
+
+
 def absurd(result: BacktestResult) -> str:
     """What no working forecaster would get, whichever the days: a leak or a broken scale; empty where all is well."""
     own = [row for row in result.scores if row.method == SERVED]
@@ -111,9 +118,10 @@ class Benchmark:
         extent = self.extent
         bars = self._panel()
         seen, unseen = [{name: bars[name] for name in bars if held_out(name) is wanted} for wanted in (False, True)]
-        bundle, seconds = self._bundle(seen, PARTS, "network", members=extent.members, checkpoint=self.checkpoint)
+        trained = self._learnt(seen, PARTS, "network", members=extent.members, checkpoint=self.checkpoint)
+        bundle = self._exported(trained)
         self._told(f"the network has learnt from {len(seen)} tickers")
-        panel = self._compared({SERVED: BundleForecaster(bundle)}, unseen, extent.methods, learn_from=seen)
+        panel = self._compared(own_methods(bundle, trained), unseen, extent.methods, learn_from=seen)
         self._told(f"{len(unseen)} held-out tickers are forecast")
         brazil = None
         if extent.brazil:
@@ -121,6 +129,7 @@ class Benchmark:
             brazil = self._compared({SERVED: BundleForecaster(bundle)}, shares, ("naive", "ewma_fhs", "garch_t"))
             self._told(f"{len(shares)} tickers of São Paulo are forecast")
         events = self._cmig4(seen)
+        seconds = trained.content.training_seconds
         return Figures(
             extent, bundle, seconds, tuple(seen), tuple(unseen), panel, brazil, events, self._recipes(unseen)
         )
@@ -131,7 +140,7 @@ class Benchmark:
         self._told(f"{len(bars)} tickers are read")
         return with_markets(bars, [ticker for ticker in bars if not held_out(ticker)])
 
-    def _bundle(
+    def _learnt(
         self,
         bars: Mapping[str, BarArrays],
         parts: Mapping[str, str],
@@ -139,8 +148,8 @@ class Benchmark:
         *,
         members: int | None = None,
         checkpoint: Path | None = None,
-    ) -> tuple[Bundle, float | None]:
-        """Train, or take the checkpoint after a look at what it has seen; then export, as it would be served."""
+    ) -> Checkpoint:
+        """Train, or take the checkpoint after a look at what it has seen."""
         trained = Checkpoint.load(checkpoint) if checkpoint else self._trained(bars, parts, name, members)
         content = trained.content
         ends = [content.train_end, content.calibration_end]
@@ -148,7 +157,11 @@ class Benchmark:
             raise SystemExit(f"{checkpoint} was trained to {ends[0]} and calibrated to {ends[1]}: not this protocol")
         if known := sorted(filter(held_out, content.tickers)):
             raise SystemExit(f"{checkpoint} has learnt from {', '.join(known)}, which are held out")
-        return load_bundle(export_bundle(trained.folder, self.folder / "bundles")), content.training_seconds
+        return trained
+
+    def _exported(self, trained: Checkpoint) -> Bundle:
+        """As it would be served."""
+        return load_bundle(export_bundle(trained.folder, self.folder / "bundles"))
 
     def _trained(
         self, bars: Mapping[str, BarArrays], parts: Mapping[str, str], name: str, members: int | None
@@ -180,7 +193,7 @@ class Benchmark:
         """By a network, of one seed, that has seen no day of the test: the bars of CMIG4.SA end in 2022."""
         if not self.extent.events:
             return None
-        bundle, _ = self._bundle(seen, EARLIER_PARTS, "earlier", members=1)
+        bundle = self._exported(self._learnt(seen, EARLIER_PARTS, "earlier", members=1))
         shares = read_file_bars(self.data / self.extent.events)
         plan = Plan(EARLIER_START, None, 1, HORIZONS)
         methods = {SERVED: BundleForecaster(bundle), "tutorial_lstm": self._recipe()}
