@@ -25,7 +25,7 @@ from app.core.monitoring.requests import RequestMiddleware
 from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
-from app.core.security import Tokens, tokens_from
+from app.core.security import Tokens, admit_forecast, tokens_from
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
 from app.features.market_data.router import router as market_data_router
@@ -34,6 +34,7 @@ from app.features.monitoring.router import router as monitoring_router
 from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
+from app.features.stock_prediction.warm_route import WarmRoute
 from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
 
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled and settings.internal_port is None else None,
         generate_unique_id_function=operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in the log and at /metrics
     )
     app.state.settings, app.state.tokens = settings, tokens
     _include_routers(app, settings)
@@ -119,6 +121,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
     app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
     instrument(app)
+    app.add_middleware(WarmRoute, admit=admit_forecast)  # counts by itself what it answers
     allow_origins(app, settings.cors_origins)
     app.add_middleware(HeaderLimitMiddleware, limit_bytes=settings.header_limit_bytes)
     app.add_middleware(RequestMiddleware, log_requests=settings.log_requests)

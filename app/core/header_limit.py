@@ -27,6 +27,9 @@ class HeaderLimitMiddleware:
 
     def _is_too_large(self, scope: Scope) -> bool:
         headers = scope["headers"]
+        if len(headers) > MOST_HEADERS:
+            return True
         size = len(scope.get("raw_path") or b"") + len(scope["query_string"])
-        size += sum(len(name) + len(value) + PUNCTUATION_BYTES for name, value in headers)
-        return size > self.limit_bytes or len(headers) > MOST_HEADERS
+        for name, value in headers:
+            size += len(name) + len(value) + PUNCTUATION_BYTES
+        return size > self.limit_bytes

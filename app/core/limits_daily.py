@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from http import HTTPStatus
 from math import ceil
+from time import monotonic
 from uuid import UUID
 
 from sqlalchemy import select, update
@@ -26,7 +27,8 @@ from app.core.refusals import InvalidTokenError
 from app.models.limits import DailyQuota
 from data_pipeline.errors import ClosecastError
 
-LARGEST_PORTION = 64  # one round trip in 64 forecasts
+FIRST_PORTION, LARGEST_PORTION = 64, 4_096
+PORTION_SECONDS = 1.0  # one that is spent sooner is followed by one twice as large: one round trip a second is enough
 PORTION_OF_LEFT = (
     16  # at most a sixteenth of what is left, so that processes do not keep the end of a day's share apart
 )
@@ -54,7 +56,16 @@ class _Share:
     day: date
     unspent: int = 0  # taken out of the counter and not handed out yet
     taken: int = 0  # by all processes, as last read
+    portion: int = FIRST_PORTION
+    asked_at: float = 0.0  # for the last portion, by the monotonic clock
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def next_portion(self) -> int:
+        """Twice the last one where that did not last long, else as at first."""
+        soon = monotonic() - self.asked_at < PORTION_SECONDS
+        self.portion = min(LARGEST_PORTION, 2 * self.portion) if soon else FIRST_PORTION
+        self.asked_at = monotonic()
+        return self.portion
 
 
 class DailyForecasts:
@@ -93,7 +104,7 @@ class DailyForecasts:
 
     async def _take_portion(self, user_id: UUID, share: _Share, missing: int) -> None:
         # Before the first portion nothing is known of what is left: so it is no larger than it must be.
-        portion = min(LARGEST_PORTION, (self._limit - share.taken) // PORTION_OF_LEFT) if share.taken else 1
+        portion = min(share.next_portion(), (self._limit - share.taken) // PORTION_OF_LEFT) if share.taken else 1
         async with own_session(self._sessions) as db:
             try:
                 before, after = await _add(db, user_id, share.day, max(portion, missing), self._limit)

@@ -25,6 +25,6 @@ class CanonicalPathMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope = {**scope, "path": canonical_path(scope["path"])}
+        if scope["type"] == "http" and (path := canonical_path(scope["path"])) != scope["path"]:
+            scope = {**scope, "path": path}
         await self.app(scope, receive, send)

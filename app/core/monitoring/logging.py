@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from app.core.monitoring.tracing import current_request
+
 HIDDEN = "******"
 SECRET_NAME = re.compile(r"password|secret|token|authorization|cookie|api_key|credential", re.IGNORECASE)
 # Wherever they stand, exception texts included: signed tokens, bearer headers, passwords inside URLs.
@@ -36,6 +38,14 @@ def _without_secrets(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_without_secrets(name, inner) for inner in value]
     return value
+
+
+def name_request(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Structlog processor: say in which request a line was written, if in any."""
+    if (request := current_request.get()) is not None:
+        event.setdefault("request_id", request.request_id)
+        event.setdefault("traceparent", request.traceparent)
+    return event
 
 
 class StderrLogger:
@@ -85,6 +95,7 @@ def configure_logging(level: str) -> None:
 def _common_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]

@@ -18,14 +18,11 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
-from prometheus_fastapi_instrumentator.metrics import default
 
+from app.core.monitoring.request_meter import count_info
 from data_pipeline.sources.base import PriceSourceError
 
 DAY_SECONDS = 86_400
-# A warm forecast takes a few milliseconds, an unseen ticker up to eight seconds: both must be told apart.
-LATENCY_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-LATENCY_BY_ROUTE_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10)  # once per route and method, so fewer
 INFERENCE_SECONDS = (0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5)
 DATA_AGE_SECONDS = tuple(days * DAY_SECONDS for days in (0.5, 1, 2, 3, 4, 5, 7, 10, 30, 365))
 
@@ -78,15 +75,11 @@ for outcome in ForecastOutcome:
     forecasts_total.labels(outcome)
 for cause in _causes(PriceSourceError):
     source_errors_total.labels(cause)
-_count_request = default(latency_highr_buckets=LATENCY_SECONDS, latency_lowr_buckets=LATENCY_BY_ROUTE_SECONDS)
 
 
 def instrument(app: FastAPI) -> None:
     """Count and time every request by its route's template; unknown paths are one series."""
-    instrumentator = Instrumentator(should_group_status_codes=False)
-    if _count_request is not None:
-        instrumentator.add(_count_request)
-    instrumentator.instrument(app)
+    Instrumentator(should_group_status_codes=False).add(count_info).instrument(app)
 
 
 def count_unanswered(route: str, status: int) -> None:

@@ -1,34 +1,38 @@
 """What happens around every request: its id, its trace, its log line, safe headers, and the one 500."""
 
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from app.core.limits import HEADERS_STATE
 from app.core.monitoring.metrics import count_unanswered
-from app.core.monitoring.tracing import Trace, accept_request_id
+from app.core.monitoring.tracing import TracedRequest, accept_request_id, current_request
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 NO_ROUTE = "none"  # all unknown paths are one, as in the metrics
 
+RawHeader = tuple[bytes, bytes]
+
 # An answer may say otherwise about itself (the pages under /docs do); silence means the strictest.
-SAFE_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
-OVER_TLS = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
+SAFE_HEADERS: tuple[RawHeader, ...] = (
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+SAFE_OVER_TLS = (*SAFE_HEADERS, (b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
 
 log: FilteringBoundLogger = structlog.get_logger()
 
@@ -44,12 +48,14 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        request_id = accept_request_id(headers.get("x-request-id"))
-        trace = Trace.continued(headers.get("traceparent"))
+        sent_id, sent_traceparent = _sent(scope)
+        request_id = accept_request_id(sent_id)
         scope.setdefault("state", {})["request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id, traceparent=trace.traceparent):
+        token = current_request.set(TracedRequest(request_id, sent_traceparent))
+        try:
             await self._serve(scope, receive, Answer(scope, send, request_id))
+        finally:
+            current_request.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
         started = perf_counter()
@@ -81,19 +87,36 @@ class Answer:
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self._send = send
         self._state = scope["state"]
-        self._headers = {**SAFE_HEADERS, **(OVER_TLS if scope["scheme"] == "https" else {})}
+        self._safe_headers = SAFE_OVER_TLS if scope["scheme"] == "https" else SAFE_HEADERS
         self._request_id = request_id
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self._request_id
-            headers.update(self._state.get(HEADERS_STATE, {}))
-            for name, value in self._headers.items():
-                headers.setdefault(name, value)
+            message["headers"] = self._with_ours(message.get("headers", ()))
         await self._send(message)
+
+    def _with_ours(self, headers: Iterable[RawHeader]) -> list[RawHeader]:
+        """Bytes are added to bytes: reading and writing them as text would cost as much as a warm forecast's rest."""
+        told: dict[str, str] = self._state.get(HEADERS_STATE, {})
+        ours = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+        ours.append((b"x-request-id", self._request_id.encode("latin-1")))
+        replaced = {name for name, _ in ours}
+        kept = [pair for pair in headers if pair[0].lower() not in replaced]
+        spoken_of = {name.lower() for name, _ in kept}
+        return [*kept, *ours, *(pair for pair in self._safe_headers if pair[0] not in spoken_of)]
+
+
+def _sent(scope: Scope) -> tuple[str | None, str | None]:
+    """``X-Request-ID`` and ``traceparent``, the first of each."""
+    request_id, traceparent = None, None
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and request_id is None:
+            request_id = value.decode("latin-1")
+        elif name == b"traceparent" and traceparent is None:
+            traceparent = value.decode("latin-1")
+    return request_id, traceparent
 
 
 def describe(scope: Scope) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import re
 import secrets
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -43,6 +45,22 @@ class Trace:
         if match is None or not _is_valid(match):
             return cls(trace_id=secrets.token_hex(16), span_id=span_id, flags=NOT_SAMPLED)
         return cls(trace_id=match["trace"], span_id=span_id, flags=match["flags"])
+
+
+@dataclass
+class TracedRequest:
+    """What a log line says of the request that it was written in; the span is named when something first asks."""
+
+    request_id: str
+    sent_traceparent: str | None
+
+    @cached_property
+    def traceparent(self) -> str:
+        """This request's place in its trace."""
+        return Trace.continued(self.sent_traceparent).traceparent
+
+
+current_request: ContextVar[TracedRequest | None] = ContextVar("current_request", default=None)
 
 
 def _is_valid(match: re.Match[str]) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from app.core.bounded_cache import BoundedCache
-from app.core.etags import etag_of
+from app.core.etags import etag_of, json_or_not_modified
 from app.features.registry.champion import Champion
 from app.features.stock_prediction.schemas import ForecastRead
 from app.models.forecast import Forecast
@@ -25,6 +25,7 @@ class PreparedAnswer:
     Attributes
     ----------
     etag : of all that it says.
+    headers : of the answer to who does not hold it yet, but for its length.
     window, champion : what it was made from; another object of either, even an equal one, makes it void.
     true_until : the instant from which on it would say something else: a bar becomes final, the bundle a day older.
     """
@@ -36,6 +37,7 @@ class PreparedAnswer:
     head: bytes
     tail: bytes
     etag: str
+    headers: tuple[tuple[bytes, bytes], ...]
 
     @classmethod
     def of(
@@ -45,7 +47,17 @@ class PreparedAnswer:
         head, slot, tail = read.model_dump_json().encode().partition(_SLOT)
         assert slot  # noqa: S101 (the answer of every forecast has this field)
         etag = etag_of(head, tail)
-        return cls(forecast, window, champion, _true_until(forecast, champion, now), head + _NAME, tail, etag)
+        headers = json_or_not_modified(b"", etag, None).raw_headers
+        return cls(
+            forecast,
+            window,
+            champion,
+            _true_until(forecast, champion, now),
+            head + _NAME,
+            tail,
+            etag,
+            tuple((name, value) for name, value in headers if name != b"content-length"),
+        )
 
     def body(self, latency_ms: float) -> bytes:
         """The whole answer."""

@@ -127,6 +127,7 @@ async def predict(
         request_id=getattr(request.state, "request_id", None),
     )
     sent = await desk.answer(db, question)
+    request.app.state.spellings.note(request.scope, question)  # the next one may take the short way
     return json_or_not_modified(sent.body, sent.etag, request.headers.get("if-none-match"))
 
 
