@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.config import Settings
+from app.core.bodies import SingleKeysInBodiesMiddleware
 from app.core.body_limit import BodyLimitMiddleware
 from app.core.brake import Brake, allowances_of
 from app.core.cors import allow_origins
@@ -119,6 +120,7 @@ def _include_inner_routers(app: FastAPI, settings: Settings) -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the first to see a request."""
+    app.add_middleware(SingleKeysInBodiesMiddleware)
     app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
     instrument(app)
     app.add_middleware(WarmRoute, admit=admit_forecast)  # counts by itself what it answers
