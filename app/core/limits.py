@@ -71,7 +71,8 @@ class Limits:
             raise DailyQuotaError(self._daily_amount, left.resets_in_seconds)
 
     async def close(self) -> None:
-        """Put back what this process holds of the day's shares."""
+        """Put back what this process holds of the day's shares, and close what it opened."""
+        await self._counters.close()
         try:
             await self._daily.give_back()
         except DatabaseUnavailableError:

@@ -5,18 +5,25 @@ of the limit, so that all of them together never allow more than the whole; a cl
 process then gets that share only.
 """
 
+from __future__ import annotations
+
 import logging
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic, time
+from typing import TYPE_CHECKING
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from limits.storage import storage_from_string
 
-from app.config import Settings
+from data_pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool
+
+    from app.config import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -55,10 +62,18 @@ class BurstCounters:
     def __init__(self, settings: Settings) -> None:
         self._processes = settings.workers
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._pool = _open_redis(settings)
         self._redis: SlidingWindowCounterRateLimiter | None = None
         self._redis_again_at = 0.0
-        if settings.redis_url is not None:
-            self._redis = SlidingWindowCounterRateLimiter(_redis(settings.redis_url.get_secret_value()))
+        if self._pool is not None:
+            # The address is that of the pool; this one only says which storage is meant.
+            storage = RedisStorage(
+                "async+redis://",
+                implementation="redispy",
+                wrap_exceptions=True,
+                connection_pool=self._pool,  # type: ignore[arg-type]  # handed on as documented, typed too narrowly
+            )
+            self._redis = SlidingWindowCounterRateLimiter(storage)
 
     async def count(self, burst: Burst, subject: str) -> Left:
         """Count one request of ``subject``; one that comes too early is not counted."""
@@ -70,6 +85,11 @@ class BurstCounters:
                 logger.warning("Redis does not count, memory does: %s", type(error.storage_error).__name__)
         return await _count(self._memory, burst, ceil(burst.amount / self._processes), subject)
 
+    async def close(self) -> None:
+        """Close the connections to Redis, where there are any."""
+        if self._pool is not None:
+            await self._pool.disconnect()
+
 
 async def _count(counter: SlidingWindowCounterRateLimiter, burst: Burst, amount: int, subject: str) -> Left:
     item: RateLimitItem = RateLimitItemPerSecond(amount, burst.seconds, namespace="closecast")
@@ -78,9 +98,24 @@ async def _count(counter: SlidingWindowCounterRateLimiter, burst: Burst, amount:
     return Left(burst.name, amount, burst.seconds, left, max(1, ceil(resets_at - time())), is_over=not allowed)
 
 
-def _redis(url: str) -> Storage:
-    """Redis by the `redis` library, which the extra of that name brings."""
-    timeouts = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
-    storage = storage_from_string(f"async+{url}", implementation="redispy", wrap_exceptions=True, **timeouts)
-    assert isinstance(storage, Storage)  # noqa: S101 (what `async+` means)
-    return storage
+def _open_redis(settings: Settings) -> ConnectionPool | None:
+    """Connections to the Redis of the settings, opened when they are needed.
+
+    Raises
+    ------
+    ConfigurationError : Redis is asked for, and the library is missing or the address is none.
+    """
+    if settings.redis_url is None:
+        return None
+    try:
+        from redis.asyncio import ConnectionPool
+    except ImportError as error:
+        raise ConfigurationError("CLOSECAST_REDIS_URL needs the library: pip install 'closecast[redis]'") from error
+    try:
+        return ConnectionPool.from_url(
+            settings.redis_url.get_secret_value(),
+            socket_timeout=REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        )
+    except ValueError as error:  # its message may be the URL with its password
+        raise ConfigurationError("CLOSECAST_REDIS_URL is no Redis address: redis://host:6379") from error

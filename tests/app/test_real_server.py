@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +26,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     with ExitStack() as stack:
         url = stack.enter_context(temporary_database(migrated_template()))
         shared = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
-        started = [stack.enter_context(serving(folder, url, name, **shared)) for name in ("first", "second")]
+        behind_a_proxy = {"CLOSECAST_TRUSTED_PROXIES": "127.0.0.1"}
+        started = [
+            stack.enter_context(serving(folder, url, "first", **shared)),
+            stack.enter_context(serving(folder, url, "second", **shared, **behind_a_proxy)),
+        ]
         for server in started:
             server.wait_until_alive()
         yield started
@@ -38,19 +44,18 @@ def tokens(servers: list[Server]) -> dict[str, str]:
     return sign_in(servers[0])
 
 
-def sign_in(server: Server) -> dict[str, str]:
+def sign_in(server: Server, email: str = "jane@example.org", password: str = PASSWORD) -> dict[str, str]:
     """Tokens from one process."""
-    form = {"username": "jane@example.org", "password": PASSWORD}
+    form = {"username": email, "password": password}
     answer = server.http.post("/api/v1/auth/token/", data=form)
     assert answer.status_code == 200, answer.text
     tokens: dict[str, str] = answer.json()
     return tokens
 
 
-def ask_me(server: Server, tokens: dict[str, str]) -> int:
-    """What an access token gets at one process."""
-    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
-    return server.http.get("/users/me", headers=headers).status_code
+def bearer(tokens: dict[str, str]) -> dict[str, str]:
+    """What a request with an access token carries."""
+    return {"Authorization": f"Bearer {tokens['access_token']}"}
 
 
 def speak(server: Server, request: bytes) -> tuple[int, dict[str, object]]:
@@ -66,21 +71,67 @@ def speak(server: Server, request: bytes) -> tuple[int, dict[str, object]]:
     return int(head.split()[1]), json.loads(body)
 
 
-def test_a_token_of_one_process_is_good_at_the_other_until_it_is_signed_out_at_either(
+def seconds_until_refused(server: Server, headers: dict[str, str]) -> float:
+    """How long what was good at a process a moment ago stays good there."""
+    started = monotonic()
+    while monotonic() - started < 5:
+        if server.http.get("/users/me", headers=headers).status_code == 401:
+            break
+        sleep(0.02)
+    return monotonic() - started
+
+
+def test_v7_4_1_v7_4_2_v7_4_3_v8_3_2_what_ends_at_one_process_ends_at_all_within_a_second(
+    servers: list[Server],
+) -> None:
+    """Signing out, revoking a key, a changed password, a deleted account; the other process remembers each of them."""
+    first, second = servers
+    account = {"email": "joe@example.org", "password": PASSWORD}
+    assert first.http.post("/auth/register", json=account).status_code == 201
+    ended: dict[str, float] = {}
+
+    def end(name: str, opened_by: dict[str, str], method: str, path: str, **request: Any) -> None:
+        for server in servers:
+            assert server.http.get("/users/me", headers=opened_by).status_code == 200
+        assert second.http.request(method, path, **request).status_code == 204
+        assert second.http.get("/users/me", headers=opened_by).status_code == 401
+        ended[name] = seconds_until_refused(first, opened_by)
+
+    tokens = sign_in(first, "joe@example.org")
+    end("signing out", bearer(tokens), "POST", "/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+    me = bearer(sign_in(first, "joe@example.org"))
+    wish = {"name": "report", "scopes": ["predict"]}
+    keys = [first.http.post("/auth/api-keys", json=wish, headers=me).json() for _ in range(2)]
+    end("a key", {"X-API-Key": keys[0]["key"]}, "DELETE", f"/auth/api-keys/{keys[0]['id']}", headers=me)
+    change = {"current_password": PASSWORD, "new_password": "eleven quiet tides return"}
+    end("a password", me, "POST", "/users/me/password", json=change, headers=me)
+    me = bearer(sign_in(first, "joe@example.org", "eleven quiet tides return"))
+    end("an account", {"X-API-Key": keys[1]["key"]}, "DELETE", "/users/me", headers=me)
+
+    assert max(ended.values()) < 1.0, ended
+
+
+def test_v4_1_3_a_client_names_its_own_address_only_through_a_proxy_that_the_settings_trust(
     servers: list[Server], tokens: dict[str, str]
 ) -> None:
+    """A refresh may be retried by the same client from the same address, so it tells which address was believed."""
     first, second = servers
-    fresh = sign_in(first)
-    assert (ask_me(first, fresh), ask_me(second, fresh)) == (200, 200)
 
-    signed_out = second.http.post("/auth/logout", json={"refresh_token": fresh["refresh_token"]})
+    def retry_elsewhere(server: Server) -> list[int]:
+        body = {"refresh_token": sign_in(server)["refresh_token"]}
+        forwarded = ("203.0.113.5", "198.51.100.9, 203.0.113.5", "203.0.113.5, 198.51.100.9")  # the last is the proxy's
+        return [
+            server.http.post("/auth/refresh", json=body, headers={"X-Forwarded-For": address}).status_code
+            for address in forwarded
+        ]
 
-    assert signed_out.status_code == 204
-    assert (ask_me(first, fresh), ask_me(second, fresh)) == (401, 401)
-    assert ask_me(first, tokens) == 200
+    assert retry_elsewhere(first) == [200, 200, 200]  # whatever it says, it is one client
+    assert retry_elsewhere(second) == [200, 200, 401]
 
 
-def test_parallel_refreshes_at_both_processes_give_one_new_head(servers: list[Server], tokens: dict[str, str]) -> None:
+def test_v10_4_5_parallel_refreshes_at_both_processes_give_one_new_head(
+    servers: list[Server], tokens: dict[str, str]
+) -> None:
     body = {"refresh_token": sign_in(servers[0])["refresh_token"]}
 
     def refresh(number: int) -> httpx.Response:

@@ -20,7 +20,7 @@ def hasher() -> Iterator[PasswordHasher]:
     hasher.close()
 
 
-async def test_a_hash_is_argon2id_of_nineteen_mebibytes_two_passes_and_a_salt(hasher: PasswordHasher) -> None:
+async def test_v11_4_2_a_hash_is_argon2id_of_nineteen_mebibytes_two_passes_and_a_salt(hasher: PasswordHasher) -> None:
     first, second = await hasher.hash(PASSWORD), await hasher.hash(PASSWORD)
 
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")

@@ -1,4 +1,7 @@
-"""A refresh token works once; whoever uses it again ends the sign-in, but for a retry of the same client."""
+"""A refresh token works once; whoever uses it again ends the sign-in, but for a retry of the same client.
+
+`v10_4_5` in a name is the requirement of OWASP's ASVS 5.0 that the test proves.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -52,7 +55,7 @@ async def test_a_retry_of_the_same_client_gets_the_same_token_again(
     assert again.json()["refresh_token"] == first.json()["refresh_token"]
 
 
-async def test_fifty_parallel_uses_give_one_new_head(client: AsyncClient, registered_user: Account) -> None:
+async def test_v10_4_5_fifty_parallel_uses_give_one_new_head(client: AsyncClient, registered_user: Account) -> None:
     answers = await asyncio.gather(*(refresh(client, registered_user.refresh_token) for _ in range(50)))
 
     assert {answer.status_code for answer in answers} == {200}
@@ -65,7 +68,7 @@ async def assert_family_is_revoked(client: AsyncClient, account: Account, head: 
     assert (await refresh(client, head)).status_code == 401
 
 
-async def test_a_replay_after_the_grace_revokes_the_whole_sign_in(
+async def test_v10_4_5_a_replay_after_the_grace_revokes_the_whole_sign_in(
     client: AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
     head = (await refresh(client, registered_user.refresh_token)).json()["refresh_token"]
@@ -86,7 +89,7 @@ async def test_a_replay_within_the_grace_is_still_a_retry(
     assert (await refresh(client, registered_user.refresh_token)).status_code == 200
 
 
-async def test_another_program_that_uses_the_token_is_a_thief_at_once(
+async def test_v10_4_5_another_program_that_uses_the_token_is_a_thief_at_once(
     client: AsyncClient, registered_user: Account
 ) -> None:
     head = (await refresh(client, registered_user.refresh_token)).json()["refresh_token"]
@@ -97,7 +100,7 @@ async def test_another_program_that_uses_the_token_is_a_thief_at_once(
     await assert_family_is_revoked(client, registered_user, head)
 
 
-async def test_another_address_that_uses_the_token_is_a_thief_at_once(
+async def test_v10_4_5_another_address_that_uses_the_token_is_a_thief_at_once(
     app: FastAPI, client: AsyncClient, registered_user: Account
 ) -> None:
     head = (await refresh(client, registered_user.refresh_token)).json()["refresh_token"]
@@ -110,7 +113,7 @@ async def test_another_address_that_uses_the_token_is_a_thief_at_once(
     await assert_family_is_revoked(client, registered_user, head)
 
 
-async def test_an_old_token_is_no_retry_once_its_successor_was_used(
+async def test_v10_4_5_an_old_token_is_no_retry_once_its_successor_was_used(
     client: AsyncClient, registered_user: Account
 ) -> None:
     first = (await refresh(client, registered_user.refresh_token)).json()["refresh_token"]

@@ -15,7 +15,7 @@ async def status_of(client: httpx.AsyncClient, account: Account) -> int:
     return (await client.get("/users/me", headers=account.headers)).status_code
 
 
-async def test_signing_out_stops_the_access_token_and_the_refresh_token_at_once(
+async def test_v7_4_1_signing_out_stops_the_access_token_and_the_refresh_token_at_once(
     client: httpx.AsyncClient, registered_user: Account
 ) -> None:
     assert await sign_out(client, registered_user.refresh_token) == 204

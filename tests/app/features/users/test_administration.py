@@ -25,7 +25,7 @@ async def status_of(client: httpx.AsyncClient, account: Account, path: str = "/u
     return (await client.get(path, headers=account.headers)).status_code
 
 
-async def test_a_disabled_account_stops_at_once(
+async def test_v7_4_2_a_disabled_account_stops_at_once(
     client: httpx.AsyncClient, admin: Account, registered_user: Account
 ) -> None:
     answer = await patch(client, admin, registered_user.id, {"disabled": True})
@@ -84,7 +84,7 @@ async def test_an_enabled_account_signs_in_anew_but_its_former_tokens_stay_dead(
     assert await status_of(client, anew) == 200
 
 
-async def test_scopes_are_given_and_taken_with_effect_on_tokens_that_are_out(
+async def test_v8_3_2_scopes_are_given_and_taken_with_effect_on_tokens_that_are_out(
     client: httpx.AsyncClient, admin: Account, registered_user: Account
 ) -> None:
     given = await patch(client, admin, registered_user.id, {"scopes": ["train", "admin", "predict"]})
