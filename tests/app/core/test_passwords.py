@@ -1,13 +1,16 @@
 """Passwords are hashed slowly enough, off the event loop, and in bounded number."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from statistics import median
 from time import perf_counter
 
 import pytest
 
-from app.core.passwords import MOST_WAITING, HashingBusyError, PasswordHasher
+from app.core.passwords import MOST_WAITING, NICENESS, HashingBusyError, PasswordHasher
 
 PASSWORD = "seven green herons wade"
 
@@ -61,6 +64,14 @@ async def test_the_event_loop_runs_on_while_passwords_are_hashed(hasher: Passwor
         turns += 1
 
     assert turns > 10  # four hashes take about 100 ms: on the loop there would be hardly a turn between them
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_hashing_stands_back_behind_the_event_loop(hasher: PasswordHasher) -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await hasher._run(niceness) == min(19, niceness() + NICENESS)
 
 
 async def test_beyond_a_number_of_waiting_ones_a_password_is_refused_at_once(hasher: PasswordHasher) -> None:
