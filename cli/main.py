@@ -18,6 +18,7 @@ from cli.commands import (
     models,
     promote,
     rollback,
+    sample_data,
     serve,
     train,
     users,
@@ -41,6 +42,7 @@ app.command()(backtest.backtest)
 app.command("lookahead-check")(lookahead_check.lookahead_check)
 app.command()(promote.promote)
 app.command()(rollback.rollback)
+app.command("sample-data")(sample_data.sample_data)
 app.add_typer(models.app)
 app.add_typer(users.app)
 app.add_typer(keys.app)

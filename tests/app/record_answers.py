@@ -81,6 +81,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
 
     me = await ask("/users/me")
     forecast = await ask("/predict/AAPL?days_ahead=2")
+    sample = await ask("/sample-data?ticker=AAPL")
     model = await ask("/model/info")
     (bundle, *_) = await ask("/models")
     return {
@@ -91,6 +92,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "list_api_keys": await ask("/auth/api-keys"),
         "predict": forecast,
         "predict_from_body": forecast,
+        "sample_data": {**sample, "sequence": sample["sequence"][-2:]},
         "predict_batch": await tell("/predict/batch", {"tickers": ["AAPL", "A B"], "days_ahead": 1}),
         "infer": await tell("/infer", {"ticker": "AAPL", "days_ahead": 2}),
         "list_predictions": await ask("/predictions?limit=1"),

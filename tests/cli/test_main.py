@@ -34,7 +34,7 @@ def commands() -> list[tuple[str, ...]]:
 def test_all_the_promised_commands_are_there() -> None:
     promised = {
         *(("demo",), ("collect",), ("train",), ("export",), ("evaluate",), ("promote",), ("serve",), ("api",)),
-        *(("backtest",), ("lookahead-check",), ("worker",), ("migrate",), ("models", "list")),
+        *(("backtest",), ("lookahead-check",), ("sample-data",), ("worker",), ("migrate",), ("models", "list")),
         *(("users", name) for name in ("create", "list", "scopes", "disable", "enable", "password", "delete")),
         *(("keys", name) for name in ("create", "list", "revoke")),
         *(("rollback",), *(("models", name) for name in ("show", "diff", "history", "shadow"))),

@@ -1,5 +1,6 @@
 """Forecasts over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -18,7 +19,9 @@ from app.features.market_data.errors import (
     CollectionPendingError,
     NewTickerQuotaError,
     StaleBarsError,
+    TickerNotStoredError,
 )
+from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import BundleNotFoundError, NoChampionError
 from app.features.stock_prediction import service
 from app.features.stock_prediction.errors import (
@@ -29,6 +32,7 @@ from app.features.stock_prediction.errors import (
 from app.features.stock_prediction.log_writer import LogQueueFullError
 from app.features.stock_prediction.posted import Posted, PostedBatch
 from app.features.stock_prediction.predict_bodies import BatchRequest, PredictRequest
+from app.features.stock_prediction.samples import sample_of
 from app.features.stock_prediction.schemas import (
     BatchRead,
     ForecastRead,
@@ -37,12 +41,14 @@ from app.features.stock_prediction.schemas import (
     InferredWindowRead,
     OwnWindowForecastRead,
     PredictionRead,
+    SampleData,
     StoredForecastRead,
 )
 from app.features.stock_prediction.service import ForecastDesk, Question
 from app.schemas.page import Page
-from data_pipeline.errors import InsufficientHistoryError
+from data_pipeline.errors import InsufficientHistoryError, NothingStoredError
 from data_pipeline.processing.lstm_preprocessor import UnusableBarsError
+from data_pipeline.serving_window import PUBLISHED_BARS
 from data_pipeline.sources.base import (
     BeforeListingError,
     NoDataError,
@@ -151,6 +157,33 @@ async def predict_batch(
 ) -> Response:
     """Forecast up to 100 tickers in one pass of the network: a forecast or a problem for each."""
     return await answer_once(request, db, user.user_id, key, PostedBatch(request, db, user, body).answer)
+
+
+@router.get(
+    "/sample-data",
+    response_model_exclude_none=True,
+    responses=problem_responses(
+        MalformedTickerError,
+        TickerNotStoredError,
+        NothingStoredError,
+        InsufficientHistoryError,
+        UnusableBarsError,
+        NoChampionError,
+    ),
+)
+async def sample_data(
+    request: Request,
+    db: DbSession,
+    _user: PredictUser,
+    ticker: Annotated[str | None, Query(description="A stored one; left out: the first by alphabet.")] = None,
+    rows: Annotated[
+        int | None, Query(ge=1, le=PUBLISHED_BARS, description="Left out: as many as the champion needs.")
+    ] = None,
+) -> SampleData:
+    """A body that `POST /predict` and `POST /infer` take, from stored bars."""
+    champions: ChampionHolder = request.app.state.champions
+    n_rows = rows or champions.serving(datetime.now(UTC)).bundle.manifest.history_needed
+    return await sample_of(db, None if ticker is None else parse_ticker(ticker), n_rows=n_rows)
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

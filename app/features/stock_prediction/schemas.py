@@ -257,6 +257,29 @@ class BatchRead(Part):
     latency_ms: float
 
 
+class SampleRow(Part):
+    """One stored bar; a column that is unusable on one of the days is left out of all rows."""
+
+    trading_day: date
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float
+    adj_close: float
+    volume: float | None = None
+
+
+class SampleData(Part):
+    """A body that `POST /predict` takes: as many stored bars as the champion needs."""
+
+    ticker: str
+    exchange: str
+    currency: str
+    as_of: date
+    target_trading_day: date
+    sequence: list[SampleRow]
+
+
 class Inferred(Part):
     """What `/infer` says beside it, for clients of another system."""
 

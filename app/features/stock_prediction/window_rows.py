@@ -10,9 +10,10 @@ from app.schemas.json_body import IsoDate, JsonBody
 
 MOST_ROWS = 2_000  # eight years; no bundle can read more than 1,600 bars
 
+LEAST_PRICE = 1e-6
 # Far beyond any listed price, and near enough to 1 that no return and no forecast leaves the range of a float.
 # Strict by themselves: what a named type holds does not hear of the strictness of the body that it stands in.
-Price = Annotated[float, Strict(), Field(ge=1e-6, le=1e9, allow_inf_nan=False)]
+Price = Annotated[float, Strict(), Field(ge=LEAST_PRICE, le=1e9, allow_inf_nan=False)]
 Volume = Annotated[float, Strict(), Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
