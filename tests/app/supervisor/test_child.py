@@ -14,6 +14,7 @@ import pytest
 
 from app.core.monitoring.logging import configure_logging
 from app.supervisor import child as child_module
+from app.supervisor import replacement
 from app.supervisor.child import Child
 
 SUPERVISE_ONE = """
@@ -135,3 +136,91 @@ def test_children_end_when_their_supervisor_is_killed() -> None:
     supervisor.wait()
     supervisor.stdout.close()
     wait_until(lambda: not alive(pid))
+
+
+class TestReplacing:
+    """A successor that is ready first, then the end of the one before."""
+
+    @staticmethod
+    def child(*arguments: str) -> Child:
+        """A started one."""
+        child = Child("sleeper", ["tests.app.supervisor.sleeper", *arguments], {}, ())
+        child.start()
+        return child
+
+    @staticmethod
+    def keep_until(child: Child, true: Callable[[], bool]) -> None:
+        """As the supervisor's watch does it."""
+
+        def kept() -> bool:
+            child.keep_alive()
+            return true()
+
+        wait_until(kept)
+
+    def test_the_former_process_lives_until_its_successor_is_ready(self) -> None:
+        ended: list[int] = []
+        child = self.child()
+        child.on_end = ended.append
+        former = child.pid
+        assert former is not None
+        child.replace()
+        child.replace()  # asked twice, done once
+
+        self.keep_until(child, lambda: child.pid != former)
+        assert child.is_being_replaced
+        self.keep_until(child, lambda: not child.is_being_replaced)
+
+        assert ended == [former]
+        assert not alive(former)
+        assert child.pid is not None
+        child.terminate()
+        child.wait(time.monotonic() + 5)
+
+    def test_a_successor_that_does_not_get_ready_leaves_the_former_process(self) -> None:
+        child = self.child("unfit")
+        former = child.pid
+        child.replace()
+
+        self.keep_until(child, lambda: not child.is_being_replaced)
+
+        assert child.pid == former
+        child.terminate()
+        child.wait(time.monotonic() + 5)
+
+    def test_a_successor_that_takes_too_long_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(replacement, "START_SECONDS", 0.0)
+        child = self.child()
+        former = child.pid
+        child.replace()
+
+        self.keep_until(child, lambda: not child.is_being_replaced)
+
+        assert child.pid == former
+        child.terminate()
+        child.wait(time.monotonic() + 5)
+
+    def test_a_former_process_that_does_not_end_is_killed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(child_module, "RETIRING_SECONDS", 0.2)
+        child = self.child("deaf")
+        former = child.pid
+        assert former is not None
+        time.sleep(0.3)  # until it has installed its deaf ear
+        child.replace()
+
+        self.keep_until(child, lambda: not alive(former))
+        self.keep_until(child, lambda: not child.is_being_replaced)
+
+        child.terminate()
+        child.wait(time.monotonic() + 0.2)
+
+    def test_an_end_in_the_middle_leaves_nobody_behind(self) -> None:
+        child = self.child()
+        child.replace()
+        assert child._replacement is not None
+        both = (child.pid, child._replacement.process.pid)
+
+        child.terminate()
+        child.wait(time.monotonic() + 5)
+
+        assert not any(alive(pid) for pid in both if pid is not None)
