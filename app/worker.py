@@ -10,7 +10,8 @@ from procrastinate.jobs import Status
 from app.config import Settings
 from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
-from app.core.jobs import DATA_QUEUE, open_queue
+from app.core.idempotency import delete_expired
+from app.core.jobs import DATA_QUEUE, open_queue, tools_of
 from app.core.monitoring.logging import configure_logging
 from app.features.auth import tasks as auth_tasks
 from app.features.market_data import tasks as market_data_tasks
@@ -59,11 +60,13 @@ async def _run(settings: Settings) -> None:
 
 
 def add_upkeep(app: App) -> None:
-    """Let a worker look after the queue itself."""
+    """Let a worker look after the queue itself, and after what has expired."""
     minutely = app.task(name="restart_stalled", queue=DATA_QUEUE, queueing_lock="restart_stalled", pass_context=True)
     app.periodic(cron="* * * * *")(minutely(_restart_stalled))
     daily = app.task(name="drop_old_jobs", queue=DATA_QUEUE, queueing_lock="drop_old_jobs", pass_context=True)
     app.periodic(cron="41 3 * * *")(daily(_drop_old_jobs))
+    hourly = app.task(name="forget_keys", queue=DATA_QUEUE, queueing_lock="forget_keys", pass_context=True)
+    app.periodic(cron="23 * * * *")(hourly(_forget_expired_keys))
 
 
 async def restart_stalled_jobs(app: App) -> int:
@@ -83,6 +86,13 @@ async def restart_stalled_jobs(app: App) -> int:
 async def _restart_stalled(context: JobContext, timestamp: int) -> None:
     del timestamp
     await restart_stalled_jobs(context.app)
+
+
+async def _forget_expired_keys(context: JobContext, timestamp: int) -> None:
+    """Idempotency keys are kept for a day."""
+    del timestamp
+    async with tools_of(context).sessions() as db:
+        await delete_expired(db)
 
 
 async def _drop_old_jobs(context: JobContext, timestamp: int) -> None:

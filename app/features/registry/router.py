@@ -8,6 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
+from app.core.idempotency import (
+    Answer,
+    IdempotencyKeyInUseError,
+    IdempotencyKeyReusedError,
+    Key,
+    LogIdentity,
+    answer_once,
+)
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import AdminUser, admit
@@ -30,9 +38,10 @@ from app.features.registry.schemas import (
     ReloadedModel,
     RollBackWish,
 )
-from app.models.promotion import Promotion
 from app.models.user import Scope
 from app.schemas.page import Page
+
+KEY_PROBLEMS = (IdempotencyKeyReusedError, IdempotencyKeyInUseError)
 
 router = APIRouter(
     tags=["models"],
@@ -76,22 +85,35 @@ async def read_model(db: DbSession, bundle_id: BundleId) -> BundleDetails:
 @router.post(
     "/models/{bundle_id}/promote",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problem_responses(BundleNotFoundError, AlreadyChampionError, NoChampionError),
+    response_model=ChallengeRead,
+    responses=problem_responses(BundleNotFoundError, AlreadyChampionError, NoChampionError, *KEY_PROBLEMS),
 )
-async def promote(db: DbSession, admin: AdminUser, response: Response, bundle_id: BundleId) -> ChallengeRead:
+async def promote(request: Request, db: DbSession, admin: AdminUser, bundle_id: BundleId, key: Key = None) -> Response:
     """Have the gate judge a bundle against the champion; it becomes champion if it passes.
 
     The worker judges, on the stored bars; what came of it is at /challenges. Only the command line can force.
     """
-    asked = await challenges.ask(db, bundle_id, by=f"user {admin.user_id}")
-    response.headers["Location"] = f"/challenges/{asked.id}"
-    return asked
+
+    async def ask(_: LogIdentity | None) -> Answer:
+        asked = await challenges.ask(db, bundle_id, by=f"user {admin.user_id}")
+        return Answer.of(asked, status=HTTPStatus.ACCEPTED, headers={"Location": f"/challenges/{asked.id}"})
+
+    return await answer_once(request, db, admin.user_id, key, ask)
 
 
-@router.post("/models/rollback", response_model=PromotionRead, responses=problem_responses(NothingToRollBackError))
-async def roll_back(db: DbSession, admin: AdminUser, wish: RollBackWish) -> Promotion:
+@router.post(
+    "/models/rollback",
+    response_model=PromotionRead,
+    responses=problem_responses(NothingToRollBackError, *KEY_PROBLEMS),
+)
+async def roll_back(request: Request, db: DbSession, admin: AdminUser, wish: RollBackWish, key: Key = None) -> Response:
     """Make the champion before the present one champion again; every process swaps within seconds."""
-    return await promotion.roll_back(db, reason=wish.reason, by=f"user {admin.user_id}")
+
+    async def go_back(_: LogIdentity | None) -> Answer:
+        line = await promotion.roll_back(db, reason=wish.reason, by=f"user {admin.user_id}")
+        return Answer.of(PromotionRead.model_validate(line))
+
+    return await answer_once(request, db, admin.user_id, key, go_back)
 
 
 @router.get("/challenges", responses=problem_responses(InvalidCursorError))

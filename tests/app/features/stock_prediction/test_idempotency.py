@@ -9,11 +9,18 @@ import httpx
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.idempotency import CLAIM_SECONDS, delete_expired
+from app.config import Settings
+from app.core.idempotency import CLAIM_SECONDS
+from app.core.jobs import open_queue
 from app.features.market_data.service import publish_windows
+from app.features.registry import promotion
+from app.features.registry.crud import all_promotions
 from app.models.idempotency import IdempotencyKey
 from app.models.prediction_log import PredictionLogRow
+from app.worker import add_upkeep
+from tests.app import networks
 from tests.app.accounts import Account
+from tests.app.bundles import write_bundle_with
 from tests.app.windows import make_window
 
 AAPL = {"ticker": "AAPL"}
@@ -127,8 +134,10 @@ async def test_an_attempt_that_was_cut_off_after_its_log_row_leaves_one_row(
     assert held.free_at > held.claimed_at + timedelta(seconds=CLAIM_SECONDS)  # claimed anew
 
 
-async def test_a_key_is_kept_for_a_day(client: httpx.AsyncClient, registered_user: Account, db: AsyncSession) -> None:
-    """After it the key is free, whether anybody has cleaned up or not; the clean-up takes the old ones only."""
+async def test_a_key_is_kept_for_a_day(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """After it the key is free, whether the worker has cleaned up or not; the clean-up takes the old ones only."""
     await publish_windows(db, [make_window("AAPL")])
     for key in ("old", "reused", "young"):
         await post(client, registered_user, key)
@@ -138,10 +147,13 @@ async def test_a_key_is_kept_for_a_day(client: httpx.AsyncClient, registered_use
     await db.commit()
 
     reused = await post(client, registered_user, "reused", {"ticker": "AAPL", "days_ahead": 9})
-    deleted = await delete_expired(db)
+    async with open_queue(settings) as (queue, tools):
+        add_upkeep(queue)
+        queue.periodic_registry.periodic_tasks.clear()  # nothing but what is asked for here
+        await queue.configure_task("forget_keys").defer_async(timestamp=0)
+        await queue.run_worker_async(wait=False, additional_context={"tools": tools})
 
     assert (reused.status_code, len(reused.json()["steps"])) == (200, 9)
-    assert deleted == 1
     assert set(await db.scalars(select(IdempotencyKey.key))) == {"reused", "young"}
 
 
@@ -155,3 +167,21 @@ async def test_the_log_row_is_of_the_key_s_own_instant(
     held, row = (await db.scalars(select(IdempotencyKey))).one(), (await db.scalars(select(PredictionLogRow))).one()
 
     assert (held.id, held.claimed_at, held.user_id) == (row.id, row.answered_at, registered_user.id)
+
+
+async def test_a_promotion_and_a_roll_back_are_asked_for_once(
+    client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """A second roll-back would go one champion too far back."""
+    for used in (950, 960):
+        served = await networks.register(db, write_bundle_with(settings.bundles, history_used=used))
+        await promotion.force(db, served, reason="a test", by="ada")
+    other = await networks.register(db, write_bundle_with(settings.bundles, history_used=970))
+
+    asked = [await post(client, admin, "p-1", {}, f"/models/{other}/promote") for _ in range(2)]
+    back = [await post(client, admin, "r-1", {"reason": "too wide"}, "/models/rollback") for _ in range(2)]
+
+    assert [answer.status_code for answer in (*asked, *back)] == [202, 202, 200, 200]
+    assert asked[0].headers["location"] == asked[1].headers["location"] == f"/challenges/{asked[0].json()['id']}"
+    assert back[0].json() == back[1].json()
+    assert [line.kind for line in await all_promotions(db)] == ["reference", "forced", "forced", "rollback"]
