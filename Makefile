@@ -7,7 +7,7 @@ PACKAGES := data_pipeline ml_lifecycle app cli
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve test fuzz check format lock gate-study weaknesses clean
+.PHONY: help set-up demo serve test fuzz faults soak check format lock gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,13 @@ test: set-up ## All tests with branch coverage, 90 % at least
 
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
 	@FUZZ_CASES="$(or $(CASES),100)" $(BIN)/python -m pytest -p no:xdist --quiet tests/fuzz
+
+faults: set-up ## Processes killed, connections cut, at least 300 kills and 50,000 requests: about 15 minutes
+	@$(BIN)/python -m pytest -p no:xdist --quiet --long tests/faults
+	@$(BIN)/python -m tests.faults.siege
+
+soak: set-up ## Half of what an API process can bear, for 30 minutes, and whether its memory grows
+	@$(BIN)/python -m tests.faults.soak
 
 check: set-up ## Format, lint, types, direction of imports, doctests: what CI asks
 	@$(BIN)/ruff format --check .

@@ -18,6 +18,11 @@ TEMPLATE = "migrated"
 DEADLINE_SECONDS = 0.5
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known only where this folder is named: `make faults` does."""
+    parser.addoption("--long", action="store_true", help="also what needs nginx, or a file system of its own")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """A server with a migrated template; who kills it starts it again."""

@@ -58,6 +58,8 @@ def asked_port(request: pytest.FixtureRequest, installation: Installation, tmp_p
     if request.param == "direct":
         yield installation.port
         return
+    if not request.config.getoption("--long", default=False):
+        pytest.skip("part of `make faults`")
     if not nginx.found():
         pytest.skip("no nginx on the path")
     port = free_port()

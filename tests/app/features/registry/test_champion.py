@@ -222,3 +222,28 @@ async def test_reloading_reaches_the_other_processes(
     await client.post("/model/reload", headers=admin.headers)
 
     assert await asyncio.wait_for(told.get(), 5) == champion_module.LOAD_ANEW
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(89, ("gate", False)), (91, ("gate", True)), (364, ("gate", True)), (366, (champion_module.STAND_IN, False))],
+)
+async def test_answers_tell_a_champion_s_age_and_who_stands_in_for_it(
+    app: FastAPI,
+    client: httpx.AsyncClient,
+    registered_user: Account,
+    db: AsyncSession,
+    days: int,
+    told: tuple[str, bool],
+) -> None:
+    """As old as it is at each request: nothing has to be loaded again for that."""
+    await publish_windows(db, [make_window("AAPL")])
+    champions: ChampionHolder = app.state.champions
+    reference = champions.serving(NOW)
+    manifest = reference.bundle.manifest.model_copy(update={"created_at": datetime.now(UTC) - timedelta(days=days)})
+    champions._champion = AgedChampion(replace(reference.bundle, manifest=manifest), reference.forecaster, "gate", NOW)
+
+    answer = (await client.get("/predict/AAPL", headers=registered_user.headers)).json()["bundle"]
+    info = (await client.get("/model/info", headers=registered_user.headers)).json()
+
+    assert (answer["promotion"], answer["past_max_age"]) == (info["promotion"], info["past_max_age"]) == told
