@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 
 from app.config import Settings
 from app.core.bodies import SingleKeysInBodiesMiddleware
@@ -44,6 +45,9 @@ DESCRIPTION = (
     "scored after it. No investment advice."
 )
 
+# Ours are in the log and at /metrics.
+TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of one worker; nothing is opened until it starts.
@@ -67,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs_enabled and settings.internal_port is None else None,
         generate_unique_id_function=operation_id,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in the log and at /metrics
+        telemetry=TELEMETRY,
     )
     app.state.settings, app.state.tokens = settings, tokens
     _include_routers(app, settings)
@@ -81,7 +85,12 @@ def create_inner_app(app: FastAPI) -> FastAPI:
     """What answers at the internal port, where one is set: docs and metrics of ``app``, with its state."""
     settings: Settings = app.state.settings
     inner = FastAPI(
-        title=app.title, docs_url=None, redoc_url=None, openapi_url="/openapi.json" if settings.docs_enabled else None
+        title=app.title,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        telemetry=TELEMETRY,
     )
     inner.state = app.state
     inner.openapi = app.openapi  # type: ignore[method-assign]  # FastAPI's documented way to replace it
