@@ -52,9 +52,13 @@ class PasswordHasher:
         matches: bool = await self._run(self._argon2.verify, password, hashed or self._nobody)
         return matches and hashed is not None
 
-    async def _run(self, function: Any, *arguments: str) -> Any:
+    def refuse_when_busy(self) -> None:
+        """Raise HashingBusyError now where a password would be refused anyway: nothing else need be done before."""
         if self._waiting >= MOST_WAITING:
             raise HashingBusyError
+
+    async def _run(self, function: Any, *arguments: str) -> Any:
+        self.refuse_when_busy()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)

@@ -48,6 +48,7 @@ class SignIns:
         ------
         InvalidCredentialsError, AccountDisabledError, SignInBrakedError, HashingBusyError
         """
+        self._passwords.refuse_when_busy()  # a flood costs no query
         known = await crud.find_credentials(db, email, self._tokens.digests(client.address))
         await db.rollback()  # hashing takes long: a flood of sign-ins must not hold the pool's connections
         tries = self._tries(email, client.address, known)
