@@ -3,7 +3,15 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-ASKED_WITH = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-Request-ID", "traceparent")
+ASKED_WITH = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "X-API-Key",
+    "X-Request-ID",
+    "traceparent",
+)
 SHOWN = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
 PREFLIGHT_SECONDS = 600
 
