@@ -2,8 +2,8 @@
 
     benchmarks/serving/growth --out docs/serving-benchmarks.md
 
-Each stays flat or linear, or the page says where not. Ten million log rows take about 3 GB of disk and most of the time;
-``--rows`` stops earlier, and so does a disk with less than twice that free. What was generated is deleted at the end.
+Each stays flat or linear, or the page says where not. Ten million log rows take about 3 GB of disk and most of the
+time; ``--rows`` stops earlier, and so does a disk with less than twice that free. What was generated is deleted.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -35,13 +36,14 @@ BYTES_PER_ROW = 300  # with its indexes
 ROUNDS = 3
 REPEATS = 15
 
+ASKED = """
+SELECT users.id, forecasts.id FROM users, forecasts WHERE email = 'benchmark-0@example.org' LIMIT 1
+"""
 FILL = """
 INSERT INTO prediction_log (route, latency_ms, user_id, request_id, forecast_id, days_ahead, id, answered_at)
 SELECT 'GET /predict/{ticker}', 1.0, %s, 'growth', %s, 5, gen_random_uuid(), %s + n * interval '1 microsecond'
-FROM generate_series(%s, %s) AS n
+FROM generate_series(%s::bigint, %s::bigint) AS n
 """
-
-Row = tuple[str, ...]
 
 
 def main() -> int:
@@ -92,10 +94,7 @@ class Part:
     @property
     def table(self) -> str:
         """As the page shows them."""
-        rows = [
-            (f"{row[0]:,.0f}", *(f"{value:,.3g}" if value < 100 else f"{value:,.0f}" for value in row[1:]))
-            for row in self.rows
-        ]
+        rows = [(f"{size:,.0f}", *map(_figure, values)) for size, *values in self.rows]
         return page.table((self.unit, *self.names), rows)
 
 
@@ -133,7 +132,7 @@ class Growth:
                     break
                 fill(size)
                 with httpx.Client(base_url=server.url, headers=self._headers, timeout=60) as client:
-                    page_ms = _median_ms(lambda client=client: client.get("/predictions").raise_for_status())
+                    page_ms = _median_ms(partial(client.get, "/predictions"))
                 part.add(size, self._cost(server, self._installation.tickers), page_ms)
         return part
 
@@ -159,10 +158,7 @@ class Growth:
                 httpx.Client(base_url=server.url, headers=self._headers, timeout=60) as client,
             ):
                 for size in BATCHES:
-                    body = {"tickers": tickers[:size]}
-                    part.add(
-                        size, _median_ms(lambda body=body: client.post("/predict/batch", json=body).raise_for_status())
-                    )
+                    part.add(size, _median_ms(partial(_ask_for, client, tickers[:size])))
         finally:
             drop_windows(self._installation, tickers)
         return part
@@ -203,10 +199,10 @@ class Growth:
         """A function that fills the log up to a number of rows; all rows are gone at the end."""
         month, start, _ = partition_of(datetime.now(UTC), 0)
         with psycopg.connect(self._installation.database_url, autocommit=True) as connection:
-            asked = connection.execute("SELECT user_id, forecast_id FROM prediction_log LIMIT 1").fetchone()
-            assert asked is not None, "somebody was answered before"
+            asked = connection.execute(ASKED).fetchone()
+            assert asked is not None, "something was forecast before"
             connection.execute(f"TRUNCATE {month}")
-            # Neither foreign keys nor anything else is checked row by row: ten million lookups are not what is measured.
+            # Foreign keys are not checked row by row: ten million look-ups are not what is measured.
             connection.execute("SET session_replication_role = replica")
             filled = 0
 
@@ -220,6 +216,14 @@ class Growth:
                 yield fill
             finally:
                 connection.execute(f"TRUNCATE {month}")
+
+
+def _ask_for(client: httpx.Client, tickers: Sequence[str]) -> None:
+    client.post("/predict/batch", json={"tickers": list(tickers)}).raise_for_status()
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _median_ms(call: Callable[[], object]) -> float:
