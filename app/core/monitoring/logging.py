@@ -13,8 +13,8 @@ from app.core.monitoring.tracing import current_request
 
 HIDDEN = "******"
 SECRET_NAME = re.compile(r"password|secret|token|authorization|cookie|api_key|credential", re.IGNORECASE)
-# Wherever they stand, exception texts included: signed tokens, bearer headers, passwords inside URLs.
-SECRET_TEXT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[Bb]earer )\S+|(?<=://)[^/@\s]+(?=@)")
+# Wherever they stand, exception texts included: signed tokens, bearer headers, API keys, passwords inside URLs.
+SECRET_TEXT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[Bb]earer )\S+|(?<=closecast_)[\w-]{43}|(?<=://)[^/@\s]+(?=@)")
 UVICORN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 TALKATIVE_LOGGERS = ("httpx", "httpcore")  # at INFO they repeat whole addresses, queries included
 
