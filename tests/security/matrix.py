@@ -111,6 +111,7 @@ MATRIX: Mapping[str, Row] = {
     "predict_from_body": Row(Door.SCOPE, body={"ticker": "AAPL", "days_ahead": 5}),
     "infer": Row(Door.SCOPE, body={"ticker": "AAPL", "days_ahead": 5}),
     "predict_batch": Row(Door.SCOPE, body={"tickers": ["AAPL"]}),
+    "sample_data": Row(Door.SCOPE),
     "list_predictions": Row(Door.SCOPE),
     "read_forecast": Row(Door.SCOPE, path={"forecast_id": "{owned_forecast}"}, foreign=True),
     "model_info": Row(Door.SCOPE),
