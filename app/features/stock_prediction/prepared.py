@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
 
 from app.core.bounded_cache import BoundedCache
 from app.core.etags import etag_of, json_or_not_modified
@@ -10,12 +12,21 @@ from app.features.stock_prediction.schemas import ForecastRead
 from app.models.forecast import Forecast
 from app.models.serving_window import ServingWindowRow
 
-REMEMBERED_ANSWERS = 2_000  # about 10 kB each with what they refer to
+REMEMBERED_ANSWERS = 10_000  # about 7 kB each
 LATENCY_SLOT = -1.0  # no latency is negative, so its place in the JSON is found by it
 _SLOT = b'"latency_ms":-1.0'
 _NAME = b'"latency_ms":'
 
 Key = tuple[str, int, date | None]  # ticker, days shown, the past day asked for
+
+
+class FrozenAs(NamedTuple):
+    """What is logged and counted of a frozen forecast: its row has arrays that an answer has in it already."""
+
+    id: UUID
+    kind: str
+    cutoff: date
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,7 @@ class PreparedAnswer:
     true_until : the instant from which on it would say something else: a bar becomes final, the bundle a day older.
     """
 
-    forecast: Forecast
+    forecast: FrozenAs
     window: ServingWindowRow
     champion: Champion
     true_until: datetime
@@ -49,7 +60,7 @@ class PreparedAnswer:
         etag = etag_of(head, tail)
         headers = json_or_not_modified(b"", etag, None).raw_headers
         return cls(
-            forecast,
+            FrozenAs(forecast.id, forecast.kind, forecast.cutoff, forecast.made_at),
             window,
             champion,
             _true_until(forecast, champion, now),

@@ -18,7 +18,7 @@ from app.features.stock_prediction.errors import ForecastNotFoundError
 from app.features.stock_prediction.freezing import Freezer
 from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
 from app.features.stock_prediction.predictor import LIVE
-from app.features.stock_prediction.prepared import LATENCY_SLOT, PreparedAnswer, PreparedAnswers
+from app.features.stock_prediction.prepared import LATENCY_SLOT, FrozenAs, PreparedAnswer, PreparedAnswers
 from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
 from app.models.forecast import Forecast
 from app.models.serving_window import ServingWindowRow
@@ -129,7 +129,7 @@ def _key(question: Question) -> tuple[str, int, date | None]:
     return question.ticker, question.days_ahead, question.as_of
 
 
-def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEntry:
+def _log_entry(question: Question, frozen: FrozenAs, latency_ms: float) -> LogEntry:
     entry = LogEntry(
         route=question.route,
         latency_ms=latency_ms,
@@ -144,7 +144,7 @@ def _log_entry(question: Question, frozen: Forecast, latency_ms: float) -> LogEn
     return entry
 
 
-def _measure(frozen: Forecast, asked_at: datetime) -> None:
+def _measure(frozen: FrozenAs, asked_at: datetime) -> None:
     outcome = metrics.ForecastOutcome.COMPUTED if frozen.made_at >= asked_at else metrics.ForecastOutcome.REPEATED
     metrics.forecasts_total.labels(outcome).inc()
     if frozen.kind == LIVE:  # a hindcast's age says nothing of how fresh the bars are
