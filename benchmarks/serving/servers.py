@@ -9,13 +9,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from app.supervisor.listening import LISTEN_FD
 
@@ -44,18 +42,15 @@ class Server:
         """Where it answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    @cached_property
-    def _tree(self) -> psutil.Process:
-        return psutil.Process(self.process.pid)
-
     def cpu_seconds(self) -> float:
-        """Processor time used so far, children included."""
-        times = [each.cpu_times() for each in (self._tree, *self._tree.children(recursive=True))]
-        return sum(each.user + each.system for each in times)
+        """Processor time used so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_mb(self) -> float:
         """Resident memory."""
-        return self._tree.memory_info().rss / 2**20
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 @contextmanager
