@@ -37,7 +37,7 @@ def guard_bundles(folder: Path, *, unpickles_elsewhere: bool) -> None:
     """
     find = _Checks(folder, unpickles_elsewhere=unpickles_elsewhere).by_event.get
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:  # a request makes some hundred events: one look-up each
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:  # a warm forecast makes one or two events
         check = find(event)
         if check is not None:
             check(arguments)
