@@ -24,7 +24,7 @@ NO_ANSWER = "no whole answer"
 
 @dataclass
 class Generator:
-    """Asks until it is told to stop or has asked enough; ``told`` counts requests by status."""
+    """Asks until it is told to stop or has asked enough; ``told`` counts requests by what came of them."""
 
     port: int
     token: str
@@ -70,7 +70,7 @@ class Generator:
             self.told[NO_ANSWER] += 1
             await asyncio.sleep(PAUSE_SECONDS)
             return None
-        self.told[str(answer.status)] += 1
+        self.told[what_came(answer)] += 1
         return answer
 
     def _keep(self, answer: HttpAnswer | None, request_id: str, keyed: bool) -> bool:
@@ -78,6 +78,11 @@ class Generator:
             return False
         self.file.add(Acknowledged(request_id, answer.json()["forecast_id"], keyed))
         return True
+
+
+def what_came(answer: HttpAnswer) -> str:
+    """The status and, of a refusal, its reason."""
+    return "200" if answer.status == 200 else f"{answer.status} {answer.json()['type'].rpartition('/')[2]}"
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from tests.faults.installation import Installation
 from tests.faults.processes import children_of
 
 KILL_API, KILL_POSTMASTER, KILL_BACKEND = "API process", "PostgreSQL", "PostgreSQL's process of one connection"
-CUT, HOLD, DELAY = "all connections cut", "silent for up to 3 s", "20 to 100 ms slower for up to 2 s"
+CUT, HOLD, DELAY = "all connections cut", "silent for up to 2 s", "20 to 100 ms slower for up to 2 s"
 # How often each comes, beside the others. A killed process of one connection makes PostgreSQL end all others and
 # recover, as its own death does.
-WEIGHTS = {KILL_API: 4, KILL_POSTMASTER: 2, KILL_BACKEND: 5, CUT: 2, HOLD: 1, DELAY: 1}
+WEIGHTS = {KILL_API: 6, KILL_POSTMASTER: 4, KILL_BACKEND: 6, CUT: 3, HOLD: 1, DELAY: 1}
 KILLS = frozenset({KILL_API, KILL_POSTMASTER, KILL_BACKEND})
 
 
@@ -65,7 +65,7 @@ class Nemesis:
             return proxy.cut() > 0
         if deed == HOLD:
             proxy.hold()
-            time.sleep(self.chance.uniform(0.5, 3))
+            time.sleep(self.chance.uniform(0.5, 2))
             proxy.let_through()
         else:
             proxy.delay(self.chance.uniform(0.02, 0.1))

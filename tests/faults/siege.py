@@ -46,7 +46,7 @@ class Siege:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it; ``told`` counts requests by status."""
+    """What came of it; ``told`` counts requests by what came of them."""
 
     findings: Findings
     done: Counter[str]
@@ -61,7 +61,7 @@ class Outcome:
             f"kills                        {self.kills:>8,}",
             *(f"  {deed:<40} {count:>5,}" for deed, count in sorted(self.done.items())),
             f"requests                     {self.told.total():>8,}",
-            *(f"  {status:<20} {count:>8,}" for status, count in sorted(self.told.items())),
+            *(f"  {came:<40} {count:>8,}" for came, count in sorted(self.told.items())),
             *self.findings.lines(),
         ]
 
@@ -122,7 +122,7 @@ def main() -> int:
     parser.add_argument("--per-second", type=float, default=200.0, help="requests, at most")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=12.0, help="the longest that it may take")
-    parser.add_argument("--pause", type=float, default=1.4, help="mean seconds between two deeds")
+    parser.add_argument("--pause", type=float, default=1.2, help="mean seconds between two deeds")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
