@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
-from data_pipeline.processing.bar_columns import range_volatility
-from data_pipeline.processing.causal_filters import lagged, trailing_max, trailing_sum
+from data_pipeline.processing.bar_columns import gap, range_volatility
+from data_pipeline.processing.causal_filters import lagged, trailing_max, trailing_mean, trailing_sum
 from data_pipeline.processing.column_definition import InputColumn
 from data_pipeline.processing.volatility import MINIMUM_SCALE, ewma_volatility, log_returns
 
@@ -30,6 +30,43 @@ def range_state(bars: BarArrays, decay: float) -> FloatArray:
     """Log of the recent range volatility over the slow volatility of closes."""
     recent = ewma_volatility(range_volatility(bars), decay, YEAR_DAYS)
     return np.log(np.maximum(recent, MINIMUM_SCALE)) - volatility_level(bars)
+
+
+def range_over_days(bars: BarArrays, days: int) -> FloatArray:
+    """Log of the root mean square range volatility of the newest ``days`` over the slow volatility of closes."""
+    recent = np.sqrt(trailing_mean(np.square(range_volatility(bars)), days))
+    return np.log(np.maximum(recent, MINIMUM_SCALE)) - volatility_level(bars)
+
+
+def tail_weight(bars: BarArrays) -> FloatArray:
+    """Log of a year's root mean square return over its mean absolute return: 0.23 for a normal law, more with jumps."""
+    returns = log_returns(bars.adj_close)
+    root_mean_square = np.sqrt(trailing_mean(np.square(returns), YEAR_DAYS))
+    mean_absolute = trailing_mean(np.abs(returns), YEAR_DAYS)
+    return np.log(np.maximum(root_mean_square, MINIMUM_SCALE) / np.maximum(mean_absolute, MINIMUM_SCALE))
+
+
+def volatility_swing(bars: BarArrays) -> FloatArray:
+    """Standard deviation over a year of the log of a month's volatility: how far apart calm and storm lie."""
+    month = np.log(np.maximum(_ewma(bars, MONTH_DECAY, MONTH_DAYS), MINIMUM_SCALE))
+    mean = trailing_mean(month, YEAR_DAYS)
+    variance = trailing_mean(np.square(month), YEAR_DAYS) - np.square(mean)
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def overnight_share(bars: BarArrays) -> FloatArray:
+    """Mean square of a year's gaps over that of its returns: high where news comes while the exchange is shut."""
+    nights = trailing_mean(np.square(gap(bars)), YEAR_DAYS)
+    days = trailing_mean(np.square(log_returns(bars.adj_close)), YEAR_DAYS)
+    return nights / np.maximum(days, MINIMUM_SCALE**2)
+
+
+def volume_state(bars: BarArrays, days: int, usual_days: int) -> FloatArray:
+    """``ln(1 + mean volume of the newest days / that of usual_days) - ln 2``: 0 as usual, -0.69 without trade."""
+    recent, usual = (trailing_mean(bars.volume, length) for length in (days, usual_days))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(usual > 0.0, recent / usual, 1.0)
+    return np.where(np.isnan(usual), np.nan, np.log1p(ratio) - np.log(2.0))
 
 
 def drawdown(bars: BarArrays) -> FloatArray:
@@ -64,6 +101,7 @@ def jump_share(bars: BarArrays) -> FloatArray:
 
 
 JUMP_DAYS = 63
+MONTH_DECAY, MONTH_DAYS = 0.94, 124  # the decay has forgotten all but 0.05 % of what lies farther back
 
 
 def _ewma(bars: BarArrays, decay: float, length: int) -> FloatArray:
@@ -82,6 +120,13 @@ CONTEXT_COLUMNS = (
     InputColumn("range_state_fast", YEAR_DAYS, partial(range_state, decay=0.7)),
     InputColumn("range_state_medium", YEAR_DAYS, partial(range_state, decay=0.94)),
     InputColumn("range_state_slow", YEAR_DAYS, partial(range_state, decay=0.98)),
+    InputColumn("range_today", YEAR_DAYS, partial(range_over_days, days=1)),
+    InputColumn("range_week", YEAR_DAYS, partial(range_over_days, days=5)),
+    InputColumn("tail_weight", YEAR_DAYS, tail_weight, reads="closes"),
+    InputColumn("volatility_swing", MONTH_DAYS + YEAR_DAYS - 1, volatility_swing, reads="closes"),
+    InputColumn("overnight_share", YEAR_DAYS, overnight_share),
+    InputColumn("volume_state_fast", 59, partial(volume_state, days=5, usual_days=60)),
+    InputColumn("volume_state_slow", YEAR_DAYS - 1, partial(volume_state, days=20, usual_days=YEAR_DAYS)),
     InputColumn("drawdown", YEAR_DAYS - 1, drawdown, reads="closes"),
     InputColumn("momentum_month", YEAR_DAYS, partial(momentum, days=21), reads="closes"),
     InputColumn("momentum_half_year", YEAR_DAYS, partial(momentum, days=126), reads="closes"),
