@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Thread
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -26,9 +26,15 @@ from app.core.refusals import InvalidTokenError
 from app.features.auth.tasks import sweep
 from app.features.market_data.service import publish_windows
 from app.models.limits import DailyQuota
+from app.models.user import Scope, User
 from tests.app.accounts import Account
+from tests.app.quick_hashing import quick_hashing
 from tests.app.serving import free_port
 from tests.app.windows import make_window
+
+__all__ = ["quick_hashing"]
+
+pytestmark = pytest.mark.usefixtures("quick_hashing")
 
 BURST = Burst("burst", 6, 60)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -141,6 +147,15 @@ async def test_v2_4_1_where_redis_is_away_memory_counts(settings: Settings) -> N
     assert [left.is_over for left in counted] == [False] * 3 + [True]  # its share of six
 
 
+@pytest.fixture
+async def user_id(db: AsyncSession) -> UUID:
+    """An account, without an application around it."""
+    user = User(email="ada@example.org", password_hash="none", scopes=[Scope.PREDICT])
+    db.add(user)
+    await db.commit()
+    return user.id
+
+
 def daily(sessions: async_sessionmaker[AsyncSession], limit: int, now: datetime = NOON) -> DailyForecasts:
     """What one process counts with; ``now`` is its clock."""
     return DailyForecasts(limit, sessions, clock=lambda: now)
@@ -155,13 +170,13 @@ async def taken(db: AsyncSession) -> dict[datetime, int]:
 
 @pytest.mark.parametrize("limit", [3, 700])
 async def test_v2_4_1_no_forecast_past_the_limit_is_handed_out_however_many_processes_ask_at_once(
-    sessions: async_sessionmaker[AsyncSession], registered_user: Account, limit: int
+    sessions: async_sessionmaker[AsyncSession], user_id: UUID, limit: int
 ) -> None:
     processes = [daily(sessions, limit) for _ in range(3)]
 
     async def ask_until_refused(process: DailyForecasts) -> int:
         answered = 0
-        while not (await process.take(registered_user.id, 1)).is_over:
+        while not (await process.take(user_id, 1)).is_over:
             answered += 1
         return answered
 
@@ -171,7 +186,7 @@ async def test_v2_4_1_no_forecast_past_the_limit_is_handed_out_however_many_proc
 
 
 async def test_few_forecasts_wait_for_the_counter_and_nothing_is_lost_at_the_end_of_a_process(
-    sessions: async_sessionmaker[AsyncSession], registered_user: Account, db: AsyncSession
+    sessions: async_sessionmaker[AsyncSession], user_id: UUID, db: AsyncSession
 ) -> None:
     engine = sessions.kw["bind"]
     commits: list[object] = []
@@ -179,7 +194,7 @@ async def test_few_forecasts_wait_for_the_counter_and_nothing_is_lost_at_the_end
     process = daily(sessions, 100_000)
 
     for _ in range(2_000):
-        await process.take(registered_user.id, 1)
+        await process.take(user_id, 1)
     asked = len(commits)
     await process.give_back()
 
@@ -188,12 +203,12 @@ async def test_few_forecasts_wait_for_the_counter_and_nothing_is_lost_at_the_end
 
 
 async def test_a_batch_is_taken_whole_or_not_at_all_and_a_new_day_is_a_new_share(
-    sessions: async_sessionmaker[AsyncSession], registered_user: Account, db: AsyncSession
+    sessions: async_sessionmaker[AsyncSession], user_id: UUID, db: AsyncSession
 ) -> None:
     process = daily(sessions, 150)
 
-    whole, too_much, rest = [await process.take(registered_user.id, number) for number in (100, 51, 50)]
-    tomorrow = await daily(sessions, 150, NOON + timedelta(days=1)).take(registered_user.id, 100)
+    whole, too_much, rest = [await process.take(user_id, number) for number in (100, 51, 50)]
+    tomorrow = await daily(sessions, 150, NOON + timedelta(days=1)).take(user_id, 100)
 
     assert [left.is_over for left in (whole, too_much, rest, tomorrow)] == [False, True, False, False]
     assert (rest.left, rest.resets_in_seconds) == (0, 12 * 3600)

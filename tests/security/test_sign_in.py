@@ -18,26 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.core.brake import Allowance, Brake
-from app.core.passwords import PasswordHasher
 from app.features.auth.tasks import sweep
 from app.main import create_app
 from app.models.limits import SignInBrake
 from app.models.token import RefreshToken, SignIn
 from tests.app.accounts import Account
+from tests.app.quick_hashing import quick_hashing
 
 WRONG = "not the password"
 HOME, ELSEWHERE = "127.0.0.1", "203.0.113.9"
-PAIRS = 25
+PAIRS = 20
 
-
-@pytest.fixture
-def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Brakes do not care how long a password takes."""
-
-    async def verify(_self: PasswordHasher, password: str, hashed: str | None) -> bool:
-        return hashed is not None and password != WRONG
-
-    monkeypatch.setattr(PasswordHasher, "verify", verify)
+__all__ = ["quick_hashing"]
 
 
 def set_brake(app: FastAPI, monkeypatch: pytest.MonkeyPatch, **tries: int) -> None:
@@ -200,6 +192,7 @@ async def seconds(app: FastAPI, email: str) -> float:
     return perf_counter() - started
 
 
+@pytest.mark.usefixtures("quick_hashing")
 async def test_v7_3_2_a_sign_in_ends_however_often_it_is_refreshed(
     app: FastAPI, client: httpx.AsyncClient, db: AsyncSession, registered_user: Account, settings: Settings
 ) -> None:
