@@ -222,10 +222,13 @@ class EmbeddedPostgres:
                 return
 
     def _create_database(self) -> None:
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-            if found is None:
-                connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        try:
+            with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                if found is None:
+                    connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        except psycopg.OperationalError as error:  # killed again, a moment after it answered
+            raise ServiceError(f"PostgreSQL went away as it started: {_last_line(str(error))}") from error
 
     def _socket_folder(self) -> Path:
         """Inside `folder` where its path is short and plain, else a private one that is."""

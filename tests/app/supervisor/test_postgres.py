@@ -182,6 +182,25 @@ def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path: Path) -> None
     assert "\n" not in str(refused.value)
 
 
+def test_a_server_that_is_killed_as_it_starts_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps it starts it again; any other error would end `closecast serve`."""
+    embedded = EmbeddedPostgres(tmp_path)
+
+    def kill_and_create() -> None:
+        postmaster, address = embedded.postmaster(), embedded.url("postgres")
+        assert postmaster is not None
+        monkeypatch.setattr(embedded, "url", lambda _: address)
+        os.kill(postmaster.pid, signal.SIGKILL)
+        while embedded.is_running():
+            pass
+        create_database()
+
+    create_database = embedded._create_database
+    monkeypatch.setattr(embedded, "_create_database", kill_and_create)
+    with pytest.raises(ServiceError, match="went away as it started"):
+        embedded.start()
+
+
 def test_no_server_no_url(tmp_path: Path) -> None:
     assert running_url(tmp_path) is None
     with pytest.raises(ServiceError, match="no PostgreSQL runs in"):
