@@ -143,6 +143,7 @@ class Manifest(ManifestPart):
     history_needed : bars for one forecast, warm-up included; with fewer there is none.
     history_used : newest bars that can change a forecast (the reference takes up to 1,031 where it has them).
     input_spec : how bars become windows, as ``InputSpec`` reads it; None for the reference.
+    fine_tuned_from, fine_tuned_tickers : the bundle whose weights it began with, and the tickers that it went on with.
     tickers : those that it was trained on; ``train_start`` is the day of their first bar.
     member_weights : share of each ONNX file in the average, summing to 1; empty for the reference.
     scores : per horizon, each figure beside the reference's on the same cutoffs.
@@ -168,6 +169,8 @@ class Manifest(ManifestPart):
     input_kind: InputKind
     market_universe: MarketUniverse | None = None
     tickers: tuple[str, ...] = ()
+    fine_tuned_from: Sha256 | None = None
+    fine_tuned_tickers: tuple[str, ...] = ()
     train_start: date | None = None
     train_end: date | None = None
     calibration_end: date | None = None

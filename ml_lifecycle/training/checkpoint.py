@@ -111,6 +111,7 @@ class CheckpointContent(_Record):
     scaler : as ``Scaler.to_dict`` gives it.
     market_universe : members of each universe at the data version; empty where the network does not read the market.
     skipped_tickers : had too few bars.
+    fine_tuned_from, parent_tickers : the bundle that was begun with, and what it had been trained on itself.
     pairs : pairs of window and target in each part.
     calibration_offsets : shape ``(n_horizons, n_levels)``, scaled units, to add to the network's quantiles.
     adaptive : whether intervals are to follow their errors at serving, as the calibration part says.
@@ -126,6 +127,8 @@ class CheckpointContent(_Record):
     data_version: NamedDataVersion
     tickers: tuple[str, ...]
     skipped_tickers: tuple[str, ...]
+    fine_tuned_from: str | None = None
+    parent_tickers: tuple[str, ...] = ()
     market_universe: dict[str, tuple[str, ...]]
     train_start: date
     train_end: date

@@ -43,6 +43,7 @@ class TrainingConfig(BaseModel):
 
     Attributes
     ----------
+    fine_tune : the bundle to go on from, by id or by its beginning; see ``fine_tuning``.
     columns, context_columns, lookback, scale_decays, scale_length : the inputs, see ``InputSpec``.
     input_kind : what the columns are said to read; refused where they read something else. None: whatever they do.
     own_columns : the user's module that some of the columns are from; ``load_config`` fills it in.
@@ -65,6 +66,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    fine_tune: str | None = Field(default=None, min_length=6)
     name: str = Field(default="lstm", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
 

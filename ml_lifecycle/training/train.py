@@ -48,6 +48,7 @@ from ml_lifecycle.training.training_statistics import (
 )
 
 if TYPE_CHECKING:
+    from ml_lifecycle.training.fine_tuning import Parent
     from ml_lifecycle.training.fitting import Fitted, Progress
 
 DATA_ERROR = 3  # exit code, as the command line has it
@@ -64,6 +65,7 @@ def train(
     progress: "Callable[[Progress], None] | None" = None,
     resume: bool = False,
     save_every_seconds: float = SAVE_EVERY_SECONDS,
+    parent: "Parent | None" = None,
 ) -> Checkpoint:
     """Train, calibrate, score on the test part, and write the checkpoint folder ``out_dir``.
 
@@ -76,6 +78,7 @@ def train(
     progress : called after each look at the validation part.
     resume : go on with an unfinished run of the same configuration, data and tickers in ``out_dir``, if there is one.
     save_every_seconds : how much work a killed run may lose.
+    parent : the bundle whose scaler is kept and whose weights are begun with, see ``fine_tuning.fine_tune``.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def train(
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / CHECKPOINT).unlink(missing_ok=True)  # without this file the folder counts as unfinished
     run = Run(run_digest(config, data_version, data.tickers), out_dir, resume, save_every_seconds)
-    trained = _fit(config, parts, data, run, progress)
+    trained = _fit(config, parts, data, run, progress, parent)
     trained.network.save(out_dir / NETWORK)
     table = _test_scores(trained, bars_by_ticker)
     content = CheckpointContent(
@@ -100,6 +103,8 @@ def train(
         data_version=NamedDataVersion(**asdict(data_version)),
         tickers=data.tickers,
         skipped_tickers=data.skipped,
+        fine_tuned_from=parent.bundle_id if parent else None,
+        parent_tickers=parent.manifest.tickers if parent else (),
         market_universe=market_universe,
         train_start=min(bars_by_ticker[ticker][:1].cutoff for ticker in data.tickers),
         **asdict(parts),
@@ -144,6 +149,7 @@ def _fit(
     data: TrainingData,
     run: Run,
     progress: "Callable[[Progress], None] | None",
+    parent: "Parent | None",
 ) -> _Trained:
     """Scaler and network from the training part, stopping by the validation part, offsets from the calibration part."""
     make_deterministic(config.seed)
@@ -154,8 +160,10 @@ def _fit(
 
     train_pairs, calibration = data.pairs["train"], data.pairs["calibration"]
     sample = data.series.windows(sample_rows(train_pairs))
-    scaler = training_scaler(config, data)
+    scaler = parent.scaler if parent else training_scaler(config, data)
     networks = build_network(config, unconditional_quantiles(train_pairs, config))
+    if parent:
+        parent.give_weights(networks.served)
     fitted = fit(config, networks, data, scaler, run=run, progress=progress)
     quantiles = scaled_quantiles(networks.served, data.series, calibration.rows, scaler)
     return _Trained(

@@ -143,6 +143,21 @@ def test_a_network_goes_from_bars_to_champion(
     assert [history[0]["until"], history[1]["until"]] == [None, history[0]["from"]]
     assert closecast("models", "history").out.count("a test") == 2
 
+    unnamed = closecast("train", "--fine-tune", bundle[:12])
+    assert (unnamed.code, unnamed.err) == (
+        2, "closecast: fine-tuning is for some tickers: name them with --tickers\n"
+    )  # fmt: skip
+    (tmp_path / "brief.yaml").write_text(f"fine_tune: {bundle[:12]}\nepochs: 1\nvalidate_every: 20\n")
+    tuned = closecast("train", "--config", str(tmp_path / "brief.yaml"), "--tickers", "MSFT", "--json")
+    assert tuned.code == 0, tuned.err
+    manifest = json.loads((Path(json.loads(tuned.out)["folder"]) / "manifest.json").read_text())
+    assert (manifest["fine_tuned_from"], manifest["fine_tuned_tickers"]) == (bundle, ["MSFT"])
+    assert manifest["tickers"] == ["IBM", "MSFT"]
+    assert manifest["input_spec"] == spec
+    refused = closecast("promote", json.loads(tuned.out)["bundle"][:12])
+    assert refused.code == 5
+    assert re.search(r"\(fine-tuned for MSFT, there gain \S+%, p = \S+; a champion answers for all 2 t", refused.out)
+
 
 def test_the_reference_is_evaluated_on_the_newest_year(closecast: Closecast, home: Path, database: str) -> None:
     closecast("migrate")

@@ -1,6 +1,7 @@
 """What the gate says of two bundles on the stored bars. Worker and command line only: this brings the pipeline."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from app.config import Settings
@@ -8,6 +9,7 @@ from data_pipeline.errors import ClosecastError
 from data_pipeline.storage.feature_store import FeatureStore
 from ml_lifecycle.evaluation.gate import GateVerdict, Reason, judge
 from ml_lifecycle.evaluation.gate_evidence import gather
+from ml_lifecycle.evaluation.gate_own_tickers import told_of_own_tickers
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.errors import BundleRefusedError
 
@@ -33,4 +35,6 @@ def verdict_on(
         findings = gather(*bundles, bars, progress=progress)
     except ClosecastError as error:
         return GateVerdict(refusal=Reason.NOT_JUDGED, detail=str(error))
-    return judge(findings.evidence, look_ahead_faults=findings.look_ahead_faults)
+    verdict = judge(findings.evidence, look_ahead_faults=findings.look_ahead_faults)
+    own = bundles[0].manifest.fine_tuned_tickers
+    return replace(verdict, detail=told_of_own_tickers(findings.evidence, own)) if own else verdict
