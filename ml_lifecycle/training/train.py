@@ -156,12 +156,14 @@ def _fit(
     # TensorFlow takes seconds to import: whatever can be refused has been refused by now.
     from ml_lifecycle.models.lstm_model import build_network
     from ml_lifecycle.models.weights import network_sha256
+    from ml_lifecycle.training.device import require_gpu_where_seen
     from ml_lifecycle.training.fitting import fit
 
     train_pairs, calibration = data.pairs["train"], data.pairs["calibration"]
     sample = data.series.windows(sample_rows(train_pairs))
     scaler = parent.scaler if parent else training_scaler(config, data)
     networks = build_network(config, unconditional_quantiles(train_pairs, config))
+    require_gpu_where_seen(networks.served)
     if parent:
         parent.give_weights(networks.served)
     fitted = fit(config, networks, data, scaler, run=run, progress=progress)
