@@ -117,6 +117,7 @@ def main() -> None:
         log_config=None,
         server_header=False,
         log_level="warning",
+        timeout_keep_alive=60,  # a slow server's connections lie idle for longer than uvicorn's five seconds
     )
     uvicorn.Server(config).run(sockets=inherited_sockets())
 

@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import uvloop
 
 HEAD_END = b"\r\n\r\n"
@@ -160,6 +159,11 @@ def request(path: str, headers: Sequence[str]) -> bytes:
     return "\r\n".join((f"GET {path} HTTP/1.1", "Host: benchmark", *headers, "", "")).encode()
 
 
+def percentile(values: Sequence[float], share: int) -> float:
+    """The smallest value that ``share`` per cent do not exceed; 0 of nothing."""
+    return sorted(values)[max(0, -(-len(values) * share // 100) - 1)] if values else 0.0
+
+
 def main() -> None:
     """Run the load that the arguments describe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -184,9 +188,7 @@ def main() -> None:
                 "seconds": told.seconds,
                 "per_second": len(load.latencies_ms) / told.seconds,
                 "loader_share": (time.process_time() - used) / took,
-                "p50_ms": float(np.percentile(load.latencies_ms, 50)) if load.latencies_ms else None,
-                "p90_ms": float(np.percentile(load.latencies_ms, 90)) if load.latencies_ms else None,
-                "p99_ms": float(np.percentile(load.latencies_ms, 99)) if load.latencies_ms else None,
+                **{f"p{share}_ms": percentile(load.latencies_ms, share) for share in (50, 90, 99)},
             }
         )
     )
