@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from time import monotonic, time
-from typing import Protocol
 from uuid import UUID
 
 from fastapi import Request
@@ -46,15 +45,15 @@ class Principal:
     api_key_id: UUID | None = None
 
 
-class TokenClaims(Protocol):
-    """What is needed of a verified token."""
+@dataclass(frozen=True)
+class TokenClaims:
+    """What a verified token says: ``sid`` is the sign-in it belongs to, ``jti`` the token itself."""
 
-    @property
-    def sub(self) -> UUID: ...
-    @property
-    def sid(self) -> UUID: ...
-    @property
-    def expires_at(self) -> datetime: ...
+    sub: UUID
+    sid: UUID
+    jti: UUID
+    issued_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

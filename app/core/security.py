@@ -2,7 +2,6 @@
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from jose import jwt
 from jose.exceptions import ExpiredSignatureError, JOSEError
 
 from app.config import KNOWN_DEFAULT_SECRETS, MINIMUM_SECRET_LENGTH, Settings
-from app.core.identities import Identities, Principal
+from app.core.identities import Identities, Principal, TokenClaims
 from app.core.limits import Limits
 from app.core.refusals import (
     ExpiredTokenError,
@@ -58,17 +57,6 @@ REQUIRED_CLAIMS = ("aud", "iat", "exp", "nbf", "iss", "sub", "jti")
 
 class StartRefusedError(ClosecastError):
     """The process must not start like this: the message says which setting to change."""
-
-
-@dataclass(frozen=True)
-class TokenClaims:
-    """What a verified token says: ``sid`` is the sign-in it belongs to, ``jti`` the token itself."""
-
-    sub: UUID
-    sid: UUID
-    jti: UUID
-    issued_at: datetime
-    expires_at: datetime
 
 
 def now_utc() -> datetime:

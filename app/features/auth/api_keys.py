@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.api_keys import digest_of, new_api_key, prefix_of
 from app.core.paging import decode_cursor, encode_cursor, page_of
+from app.core.refusals import InvalidTokenError
 from app.features.auth import crud
 from app.features.auth.errors import ApiKeyNotFoundError, ScopeNotYoursError, TooManyApiKeysError
 from app.features.auth.schemas import ApiKeyRead, ApiKeyWish, NewApiKeyRead
@@ -23,9 +24,12 @@ async def create_api_key(db: AsyncSession, user_id: UUID, wish: ApiKeyWish) -> N
     Raises
     ------
     ScopeNotYoursError, TooManyApiKeysError
+    InvalidTokenError : the account is disabled or gone.
     """
     owner = await crud.lock_user(db, user_id)
-    lacking = wish.scopes.difference(owner.scopes if owner is not None else ())
+    if owner is None or owner.disabled_at is not None:  # a moment ago, elsewhere: no key may outlive that
+        raise InvalidTokenError
+    lacking = wish.scopes.difference(owner.scopes)
     if lacking:
         raise ScopeNotYoursError(sorted(lacking))
     if await crud.count_live_api_keys(db, user_id) >= MOST_LIVE_KEYS:

@@ -147,6 +147,20 @@ async def test_a_key_that_expired_and_those_of_an_account_that_was_disabled_open
         assert await get(client, "/users/me", with_key(long)) == (401, "/problems/invalid-api-key")
 
 
+async def test_an_account_that_was_just_disabled_elsewhere_makes_no_key_that_outlives_that(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    assert (await get(client, "/users/me", registered_user.headers))[0] == 200  # and is remembered here
+    await db.execute(text("UPDATE users SET disabled_at = now()"))
+    await db.commit()
+
+    wish = {"name": "too late", "scopes": ["predict"]}
+    refused = await client.post("/auth/api-keys", json=wish, headers=registered_user.headers)
+
+    assert (refused.status_code, refused.json()["type"]) == (401, "/problems/invalid-token")
+    assert await db.scalar(select(func.count()).select_from(ApiKey)) == 0
+
+
 async def test_the_last_use_is_told_but_not_written_for_each_request(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
