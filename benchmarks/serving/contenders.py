@@ -1,7 +1,7 @@
 """The servers that are compared, each a process of its own: ``python -m benchmarks.serving.contenders NAME``.
 
-All of them run under the same uvicorn: one worker, uvloop, httptools, no access log. ``BENCHMARK_ANSWER`` names a file
-with an answer as ours gives it, so that the bare ones send as much.
+All run under uvicorn: one worker, uvloop, httptools, no access log; ours is the API process as it is deployed.
+``BENCHMARK_ANSWER`` names a file with an answer as ours gives it, so that the bare ones send as much.
 """
 
 import os
@@ -14,15 +14,15 @@ import uvicorn
 from app.supervisor.listening import inherited_sockets
 
 
-def ours() -> Any:
-    """The application as it is deployed."""
+def ours() -> None:
+    """The API process as it is deployed."""
     from app.config import Settings
-    from app.main import create_app
+    from app.supervisor.api_process import serve_api
 
-    return create_app(Settings())
+    serve_api(Settings())
 
 
-def without_log() -> Any:
+def without_log() -> None:
     """The same, except that no answer waits for its row: what durability costs."""
     from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
 
@@ -30,7 +30,7 @@ def without_log() -> Any:
         return
 
     setattr(PredictionLogWriter, "append", forget)  # noqa: B010 (a type checker would rightly object)
-    return ours()
+    ours()
 
 
 def bare_asgi() -> Any:
@@ -103,12 +103,20 @@ def tutorial() -> Any:
     return app
 
 
-CONTENDERS = {factory.__name__: factory for factory in (ours, without_log, bare_asgi, bare_fastapi, tutorial)}
+DEPLOYED = {"ours": ours, "without_log": without_log}
+BARE = {"bare_asgi": bare_asgi, "bare_fastapi": bare_fastapi, "tutorial": tutorial}
 
 
 def main() -> None:
     """Serve one contender on the socket that was passed on."""
-    app = CONTENDERS[sys.argv[1]]()
+    name = sys.argv[1]
+    if name in DEPLOYED:
+        DEPLOYED[name]()
+    else:
+        _serve(BARE[name]())
+
+
+def _serve(app: Any) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
