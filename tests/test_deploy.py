@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from app.config import Settings
 from app.core.monitoring import metrics
 
 ROOT = Path(__file__).parents[1]
@@ -117,3 +118,14 @@ def test_our_containers_get_the_settings_of_the_file_and_nobody_else_s_secrets(s
         assert service["env_file"] == ".env"
         assert given["POSTGRES_PASSWORD"] == given["GRAFANA_PASSWORD"] == ""
         assert bool(given["CLOSECAST_JWT_SECRET"]) is (name == "api")
+
+
+def test_nginx_lets_through_what_the_api_reads_and_keeps_the_metrics_inside() -> None:
+    """tests/faults runs it; `make faults`, where there is an nginx."""
+    lines = [line.partition("#")[0].split() for line in (ROOT / "deploy/nginx/closecast.conf").read_text().splitlines()]
+    settings = Settings(_env_file=None)
+
+    assert ["client_max_body_size", f"{settings.body_limit_bytes // 1024}k;"] in lines
+    assert ["server", f"127.0.0.1:{Settings.model_fields['port'].default}", "max_fails=0;"] in lines
+    assert ["proxy_set_header", "X-Forwarded-For", "$remote_addr;"] in lines
+    assert lines[lines.index(["location", "=", "/metrics", "{"]) + 1] == ["deny", "all;"]
