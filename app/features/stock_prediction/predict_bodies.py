@@ -36,7 +36,12 @@ class PredictRequest(ForecastWish, JsonBody):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"}]}
+        json_schema_extra={
+            "examples": [
+                {"ticker": "AAPL", "days_ahead": 5, "as_of": "2013-03-01"},
+                {"last_prices": [100.0 + 0.5 * (day % 7) for day in range(60)]},
+            ]
+        }
     )
 
     ticker: Annotated[str, AfterValidator(parse_ticker)] | None = None
