@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from curl_cffi.requests import Response, Session
 
@@ -18,6 +18,10 @@ CHART_PATH: Final = "/v8/finance/chart/"
 # yfinance stores its cookies on disk after an answer from one of these.
 COOKIE_HOST: Final = "fc.yahoo.com"
 CONSENT_PATH: Final = "/copyConsent"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_AS_SENT: Final = frozenset({307, 308})  # the others turn into a GET, as browsers have it
+_OF_A_BODY: Final = frozenset({"data", "json", "content", "files", "multipart"})
+_MOST_REDIRECTS: Final = 10
 _SHORTEST_TIMEOUT_SECONDS: Final = 0.001  # curl takes 0 for "no limit"
 
 
@@ -76,17 +80,13 @@ class YahooSession(Session[Response]):
         Raises
         ------
         DeadlinePassedError : no time is left.
-        ForeignHostError : ``url`` is not on one of Yahoo's hosts.
+        ForeignHostError : ``url``, or what it redirects to, is not on one of Yahoo's hosts.
         """
         conversation = self._conversation
-        if conversation is None or not conversation.remaining_seconds:
+        if conversation is None:
             raise DeadlinePassedError
+        answer = self._follow(conversation, method, url, options)
         host, path = urlsplit(url).hostname, urlsplit(url).path
-        if host not in HOSTS:
-            raise ForeignHostError(host)
-        conversation.requests_sent += 1
-        options["timeout"] = max(_SHORTEST_TIMEOUT_SECONDS, conversation.remaining_seconds)
-        answer = self._send(method, url, options)
         if path.startswith(CHART_PATH):
             with_prices = "period1" in (options.get("params") or {})
             conversation.chart = YahooAnswer(
@@ -95,6 +95,29 @@ class YahooSession(Session[Response]):
         elif host == COOKIE_HOST or path.startswith(CONSENT_PATH):
             self._forget_cookies_without_a3()
         return answer
+
+    def _follow(self, conversation: Conversation, method: str, url: str, options: dict[str, Any]) -> Response:
+        """The answer, where Yahoo's redirects end; curl would follow one to any host."""
+        answer = self._ask(conversation, method, url, options)
+        for _ in range(_MOST_REDIRECTS):
+            target = answer.headers.get("location")
+            if answer.status_code not in _REDIRECTS or target is None:
+                break
+            if answer.status_code not in _REDIRECTS_AS_SENT:
+                method, options = "GET", {name: options[name] for name in options if name not in _OF_A_BODY}
+            url = urljoin(url, target)
+            answer = self._ask(conversation, method, url, {**options, "params": None})  # they stand in the target
+        return answer
+
+    def _ask(self, conversation: Conversation, method: str, url: str, options: dict[str, Any]) -> Response:
+        if not conversation.remaining_seconds:
+            raise DeadlinePassedError
+        address = urlsplit(url)
+        if address.scheme != "https" or address.hostname not in HOSTS:
+            raise ForeignHostError(address.hostname)
+        conversation.requests_sent += 1
+        in_time = {"timeout": max(_SHORTEST_TIMEOUT_SECONDS, conversation.remaining_seconds), "allow_redirects": False}
+        return self._send(method, url, options | in_time)
 
     def _send(self, method: Any, url: str, options: dict[str, Any]) -> Response:
         return super().request(method, url, **options)

@@ -63,6 +63,7 @@ class FakeYahoo:
     def __init__(self, folder: Path) -> None:
         self.listings: dict[str, Listing] = {}
         self.requests: list[SeenRequest] = []
+        self.hosts: set[str] = set()  # of all connections, whether anything was asked there or not
         self._once: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self._always: dict[str, Answer] = {}
         self._lock = threading.Lock()
@@ -160,6 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_CONNECT(self) -> None:
         """Agree, then speak TLS on the same connection as the host that was asked for."""
         self.host = self.path.partition(":")[0]
+        self.server.yahoo.hosts.add(self.host)
         self.send_response_only(200, "Connection established")
         self.end_headers()
         plain = self.connection
