@@ -10,7 +10,7 @@ from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
 from ml_lifecycle.evaluation import metrics
-from ml_lifecycle.evaluation.calibration import conformal_offsets
+from ml_lifecycle.evaluation.calibration import believed_offsets, conformal_offsets
 from ml_lifecycle.export.conformal import (
     ADAPTIVE_STEP,
     ALPHA_RANGE,
@@ -128,7 +128,11 @@ def choose_adaptive(
         return AdaptiveChoice()
     middle = every_day[len(every_day) // 2]
     older = np.concatenate([past.known_before(middle, horizons) for past in series])
-    offsets = conformal_offsets(older, np.concatenate([past.quantiles for past in series]), levels)
+    offsets = believed_offsets(
+        conformal_offsets(older, np.concatenate([past.quantiles for past in series]), levels),
+        horizons,
+        n_days=int(np.sum(every_day < middle)),
+    )
     fixed = [past.moved(offsets) for past in series]
     adapted = [adaptive_along(past, levels, horizons, step=step).quantiles for past in fixed]
     newer = [past.days >= middle for past in series]

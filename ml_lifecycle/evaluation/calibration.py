@@ -6,6 +6,10 @@ import numpy as np
 
 from data_pipeline.processing.bar_arrays import FloatArray
 
+# Independent outcomes that are believed half: fewer say more about their months than about the network. By four
+# walk-forward folds; `python benchmarks/input_columns/run.py --table calibration` prints it.
+HALF_BELIEVED = 100.0
+
 
 def conformal_offsets(actual: FloatArray, quantiles: FloatArray, levels: Sequence[float]) -> FloatArray:
     """What to add to each quantile so that central intervals cover as promised (conformalised quantile regression).
@@ -32,6 +36,25 @@ def conformal_offsets(actual: FloatArray, quantiles: FloatArray, levels: Sequenc
             widening = _conformal_quantile(outside[:, place], levels[upper] - levels[lower])
             offsets[place, lower], offsets[place, upper] = -widening, widening
     return offsets
+
+
+def believed_offsets(offsets: FloatArray, horizons: Sequence[int], *, n_days: int) -> FloatArray:
+    """``offsets (n_horizons, n_levels)`` drawn towards 0, the more the fewer outcomes they come from.
+
+    Shares fall and rise together and outcomes over ``h`` days overlap, so that ``n_days`` of a whole market hold about
+    ``n = n_days / h`` independent ones, however many tickers there are. What they say counts ``n / (n + 100)``, as in
+    credibility theory (Bühlmann 1967): nine months are two thirds believed at one day, and hardly at a month.
+
+    Parameters
+    ----------
+    n_days : trading days that the outcomes come from.
+
+    >>> believed_offsets(np.array([[-1.0, 1.0], [-1.0, 1.0]]), (1, 10), n_days=100).round(3).tolist()
+    [[-0.5, 0.5], [-0.091, 0.091]]
+    """
+    independent = n_days / np.asarray(horizons, dtype=np.float64)
+    believed: FloatArray = offsets * (independent / (independent + HALF_BELIEVED))[:, None]
+    return believed
 
 
 def _conformal_quantile(scores: FloatArray, level: float) -> float:

@@ -151,7 +151,7 @@ def _trained(train: TrainLike, config: TrainingConfig, universe: Universe) -> Ch
 
 # Which decisions may hang on bars up to which end, at the latest.
 _DECIDED_BY = {
-    "train_end": ("scaler", "reference distribution"),
+    "train_end": ("scaler", "reference distribution", "trees"),
     "validation_end": ("configuration", "looks", "weights"),
     "calibration_end": ("calibration", "golden window"),
 }
@@ -166,6 +166,7 @@ def _decided(checkpoint: Checkpoint) -> dict[str, Any]:
         "configuration": content.config.model_copy(update=dict.fromkeys(BOUNDS)),  # dates, or shares that give them
         "looks": [(record.batches, record.validation_loss) for record in content.history],
         "weights": content.weights_sha256,
+        "trees": content.trees_sha256,
         "calibration": content.calibration_offsets,
         "golden window": content.golden,
     }

@@ -10,6 +10,7 @@ from data_pipeline.processing.lstm_preprocessor import InputSpec, IntArray, Prep
 from data_pipeline.processing.scaler import Float32Array, Scaler
 from ml_lifecycle.evaluation.forecasters import Cutoffs, GivenForecast
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index
+from ml_lifecycle.export.long_run import long_run_history, with_long_run
 
 BATCH = 1024
 
@@ -21,6 +22,7 @@ class NetworkForecaster:
     ----------
     network : inputs ``window`` and ``context``, output ``(batch, n_horizons, n_levels)`` in scaled units.
     offsets : shape ``(n_horizons, n_levels)``, scaled units.
+    long_run_shares : as ``TrainingConfig`` has them.
     """
 
     def __init__(
@@ -32,14 +34,17 @@ class NetworkForecaster:
         horizons: tuple[int, ...],
         levels: tuple[float, ...],
         offsets: FloatArray,
+        long_run_shares: tuple[float, ...] = (),
     ) -> None:
         self.network, self.spec, self.scaler = network, spec, scaler
         self.horizons, self.levels, self.offsets = horizons, levels, offsets
-        self.history_needed = self.history_used = spec.history_needed
+        self.long_run_shares = long_run_shares
+        self.history_needed = spec.history_needed
+        self.history_used = long_run_history(spec.history_needed, long_run_shares)
 
     def forecast_many(self, many_bars: Sequence[BarArrays]) -> list[GivenForecast]:
         """See ``Forecaster``."""
-        newest = [bars.last(self.history_needed) for bars in many_bars]
+        newest = [bars.last(self.history_used) for bars in many_bars]
         cutoffs = [Cutoffs(bars, np.array([len(bars) - 1])) for bars in newest]
         heads = self.forecast_cutoffs(cutoffs, self.horizons)
         median = median_index(self.levels)
@@ -52,11 +57,23 @@ class NetworkForecaster:
         rows = np.concatenate([entry.ends + first for entry, first in zip(cutoffs, first_row, strict=False)])
         series = PreparedSeries.joined(prepared)
         heads = scaled_quantiles(self.network, series, rows, self.scaler)
-        in_scale = np.sort(heads + self.offsets, axis=-1)
-        at_heads = in_scale * series.scale[rows, None, None] * np.sqrt(np.array(self.horizons))[:, None]
+        unit = series.scale[rows, None, None] * np.sqrt(np.array(self.horizons))[:, None]
+        bounds = np.cumsum([len(entry.ends) for entry in cutoffs])[:-1]
+        own = zip(cutoffs, np.split(heads * unit, bounds), strict=True)
+        averaged = np.concatenate([self._averaged(entry, each) for entry, each in own])
+        at_heads = np.sort(averaged + self.offsets * unit, axis=-1)
         steps = interpolate_steps(at_heads, self.horizons, median=median_index(self.levels))
-        quantiles = steps[:, [horizon - self.horizons[0] for horizon in horizons]]
-        return np.split(quantiles, np.cumsum([len(entry.ends) for entry in cutoffs])[:-1])
+        return np.split(steps[:, [horizon - self.horizons[0] for horizon in horizons]], bounds)
+
+    def _averaged(self, entry: Cutoffs, heads: FloatArray) -> FloatArray:
+        return with_long_run(
+            heads,
+            entry.bars.adj_close,
+            entry.ends,
+            horizons=self.horizons,
+            levels=self.levels,
+            shares=self.long_run_shares,
+        )
 
 
 def scaled_quantiles(network: Any, series: PreparedSeries, rows: IntArray, scaler: Scaler) -> FloatArray:

@@ -26,7 +26,7 @@ from ml_lifecycle.export.onnx_engine import OnnxEngine
 from ml_lifecycle.export.onnx_graph import operators
 from ml_lifecycle.export.parity import PARITY_TOLERANCE, parity_inputs, require_parity
 from ml_lifecycle.export.writing import write_bundle
-from ml_lifecycle.training.checkpoint import Checkpoint
+from ml_lifecycle.training.checkpoint import TREES, Checkpoint
 
 _GOLDEN_DECIMALS = 7  # the last bits differ between machines; the id of a bundle should not
 _EXIT_REFUSED = 5
@@ -54,10 +54,12 @@ def export_bundle(checkpoint_dir: Path, bundles_dir: Path, *, progress: Callable
     tell("converting the network to ONNX")
     converted = _converted(checkpoint, archive, draft)
     tell("writing the bundle")
-    manifest = draft.model_copy(update={"golden": _golden(checkpoint, draft, calibration, converted)})
+    members = _members(checkpoint, converted)
+    _require_golden_example(checkpoint, OnnxEngine(members, draft))
+    manifest = draft.model_copy(update={"golden": _golden(checkpoint, draft, calibration, members)})
     contents = {
         NETWORK_KERAS: archive,
-        NETWORK_ONNX: converted.graph,
+        **members,
         CALIBRATION: canonical_json(calibration.model_dump(mode="json")),
         **data_files(checkpoint),
     }
@@ -74,14 +76,19 @@ def _converted(checkpoint: Checkpoint, archive: bytes, draft: Manifest) -> Conve
         raise ExportError("network.keras holds other weights than the checkpoint says")
     if (native := operators(converted.graph).count("LSTM")) != lstm_layers:
         raise ExportError(f"{lstm_layers} LSTM layers became {native} LSTM operators: build them with use_cudnn=False")
-    engine = OnnxEngine({NETWORK_ONNX: converted.graph}, draft)
-    require_parity(engine, inputs, converted.keras_quantiles)
-    _require_golden_example(checkpoint, engine)
+    alone = draft.model_copy(update={"member_weights": {NETWORK_ONNX: 1.0}})
+    require_parity(OnnxEngine({NETWORK_ONNX: converted.graph}, alone), inputs, converted.keras_quantiles)
     return converted
 
 
+def _members(checkpoint: Checkpoint, converted: ConvertedNetwork) -> dict[str, bytes]:
+    """Every graph of the average by its file name."""
+    trees = checkpoint.trees()
+    return {NETWORK_ONNX: converted.graph} if trees is None else {NETWORK_ONNX: converted.graph, TREES: trees}
+
+
 def _require_golden_example(checkpoint: Checkpoint, engine: Engine) -> None:
-    """The twin answers the checkpoint's own example as the network did right after training."""
+    """The members answer the checkpoint's own example as they did right after training."""
     golden = checkpoint.content.golden
     window, context = np.array([golden.window], np.float32), np.array([golden.context], np.float32)
     distance = float(np.max(np.abs(engine.quantiles(window, context)[0] - np.array(golden.answer))))
@@ -90,10 +97,10 @@ def _require_golden_example(checkpoint: Checkpoint, engine: Engine) -> None:
 
 
 def _golden(
-    checkpoint: Checkpoint, draft: Manifest, calibration: Calibration, converted: ConvertedNetwork
+    checkpoint: Checkpoint, draft: Manifest, calibration: Calibration, members: dict[str, bytes]
 ) -> GoldenWindow:
     """The golden bars with what this very bundle forecasts from them."""
-    engine = OnnxEngine({NETWORK_ONNX: converted.graph}, draft)
+    engine = OnnxEngine(members, draft)
     network = Network(checkpoint.content.input_spec, checkpoint.scaler, engine)
     bars = draft.golden.bars()
     answer = BundleForecaster(Bundle("draft", draft, calibration, network)).forecast(bars).log_returns

@@ -10,6 +10,8 @@ from data_pipeline.errors import InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import (
     InputKind,
+    IntArray,
+    PreparedSeries,
     UnusableBarsError,
     Windows,
     latest_window,
@@ -20,6 +22,7 @@ from ml_lifecycle.evaluation.forecasters import Cutoffs
 from ml_lifecycle.export.conformal import AdaptiveState, apply_adaptive
 from ml_lifecycle.export.errors import WholeBarsNeededError
 from ml_lifecycle.export.interpolation import interpolate_steps, median_index, probability_of_rise
+from ml_lifecycle.export.long_run import with_long_run
 from ml_lifecycle.export.manifest import STEPS, MarketUse
 from ml_lifecycle.monitoring.drift import ColumnDrift
 
@@ -140,8 +143,12 @@ class BundleForecaster:
             return self._calibrated(steps, np.ones(len(entry.ends)), None)
         series = prepare_series(entry.bars, network.spec)
         parts = np.split(entry.ends, range(BATCH, len(entry.ends), BATCH))
-        windows = (series.windows(part) for part in parts)
-        return np.concatenate([self._calibrated(*self._from_windows(part, network), None) for part in windows])
+        return np.concatenate([self._at_some_ends(series, entry.bars, ends, network) for ends in parts])
+
+    def _at_some_ends(self, series: PreparedSeries, bars: BarArrays, ends: IntArray, network: "Network") -> FloatArray:
+        windows = series.windows(ends)
+        heads = self._with_long_run(self._heads(windows, network), bars, ends)
+        return self._calibrated(self._every_step(heads), windows.scale, None)
 
     def _newest(self, bars: BarArrays) -> BarArrays:
         whole = bars.after_last_hole()
@@ -166,13 +173,23 @@ class BundleForecaster:
         drift: Drifts = [None] * len(used)
         if network.drift is not None:
             drift = network.drift.left_many(windows.window, windows.context)
-        return *self._from_windows(windows, network), drift
+        heads = self._heads(windows, network)
+        own = zip(heads, used, strict=True)
+        averaged = [self._with_long_run(each[None], bars, np.array([len(bars) - 1])) for each, bars in own]
+        return self._every_step(np.concatenate(averaged)), windows.scale, drift
 
-    def _from_windows(self, windows: Windows, network: "Network") -> tuple[FloatArray, FloatArray]:
+    def _heads(self, windows: Windows, network: "Network") -> FloatArray:
+        """The network's quantiles as log returns, shape ``(batch, n_horizons, n_levels)``."""
         scaled = network.engine.quantiles(*network.scaler.apply(windows.window, windows.context))
-        horizons = self.bundle.manifest.horizons
-        heads = scaled * windows.scale[:, None, None] * np.sqrt(horizons)[:, None]
-        return interpolate_steps(heads, horizons, median=median_index(self.levels)), windows.scale
+        return scaled * windows.scale[:, None, None] * np.sqrt(self.bundle.manifest.horizons)[:, None]
+
+    def _with_long_run(self, heads: FloatArray, bars: BarArrays, ends: IntArray) -> FloatArray:
+        manifest = self.bundle.manifest
+        horizons, shares = manifest.horizons, manifest.long_run_shares
+        return with_long_run(heads, bars.adj_close, ends, horizons=horizons, levels=self.levels, shares=shares)
+
+    def _every_step(self, heads: FloatArray) -> FloatArray:
+        return interpolate_steps(heads, self.bundle.manifest.horizons, median=median_index(self.levels))
 
     def _calibrated(self, steps: FloatArray, scale: FloatArray, adaptive: AdaptiveState | None) -> FloatArray:
         """Static offsets, then the adaptive state; shape ``(batch, STEPS, n_levels)`` throughout, never crossing."""

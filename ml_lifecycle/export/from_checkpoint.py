@@ -11,8 +11,9 @@ from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.conformal import ADAPTIVE_STEP, AdaptiveStart, Calibration, nominal_alphas
 from ml_lifecycle.export.errors import ExportError
 from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_ONNX, REPORT, SCALER
+from ml_lifecycle.export.long_run import long_run_history
 from ml_lifecycle.export.manifest import STEPS, BundleKind, GoldenWindow, Manifest, MarketUniverse
-from ml_lifecycle.training.checkpoint import Checkpoint
+from ml_lifecycle.training.checkpoint import TREES, Checkpoint
 from ml_lifecycle.training.checkpoint_report import checkpoint_report
 
 
@@ -37,7 +38,8 @@ def draft_manifest(checkpoint: Checkpoint) -> Manifest:
         git_commit=content.git_commit,
         library_versions=content.library_versions,
         history_needed=spec.history_needed,
-        history_used=spec.history_needed,
+        history_used=long_run_history(spec.history_needed, content.config.long_run_shares),
+        long_run_shares=content.config.long_run_shares,
         horizons=content.config.horizons,
         quantile_levels=content.config.levels,
         input_columns=spec.columns,
@@ -51,7 +53,7 @@ def draft_manifest(checkpoint: Checkpoint) -> Manifest:
         train_start=content.train_start,
         train_end=content.train_end,
         calibration_end=content.calibration_end,
-        member_weights={NETWORK_ONNX: 1.0},
+        member_weights=_member_weights(checkpoint),
         golden=GoldenWindow.of(bars, np.zeros((STEPS, len(content.config.levels)))),
         scores=content.scores,
     )
@@ -73,6 +75,11 @@ def data_files(checkpoint: Checkpoint) -> dict[str, bytes]:
         DRIFT_REFERENCE: canonical_json({"columns": columns}),
         REPORT: checkpoint_report(checkpoint).encode(),
     }
+
+
+def _member_weights(checkpoint: Checkpoint) -> dict[str, float]:
+    share = checkpoint.content.config.tree_share
+    return {NETWORK_ONNX: 1.0 - share, TREES: share} if share else {NETWORK_ONNX: 1.0}
 
 
 def _require_same_inputs(checkpoint: Checkpoint, bars: BarArrays) -> None:

@@ -16,6 +16,7 @@ from data_pipeline.processing.bar_arrays import MARKET_ARRAYS, BarArrays, FloatA
 from data_pipeline.processing.lstm_preprocessor import InputKind, InputSpec
 from ml_lifecycle.export.canonical_json import canonical_json
 from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.long_run import long_run_history
 
 STEPS = 30  # a forecast row always holds steps 1-30
 HORIZONS = (1, 2, 3, 4, 5, 10, 21, 30)
@@ -23,6 +24,7 @@ LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9]+)+$", max_length=80)]
+LongRunShare = Annotated[float, Field(ge=0.0, lt=1.0)]
 PositiveInt = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -141,11 +143,13 @@ class Manifest(ManifestPart):
     files : SHA-256 of every file of the folder except ``manifest.json`` itself, by name.
     weights_sha256 : over path, dtype, shape and bytes of each variable (``.keras`` files hold times; this does not).
     history_needed : bars for one forecast, warm-up included; with fewer there is none.
-    history_used : newest bars that can change a forecast (the reference takes up to 1,031 where it has them).
+    history_used : newest bars that can change a forecast (the reference, and a network with ``long_run_shares``, take
+        up to 1,031 where they have them).
     input_spec : how bars become windows, as ``InputSpec`` reads it; None for the reference.
     fine_tuned_from, fine_tuned_tickers : the bundle whose weights it began with, and the tickers that it went on with.
     tickers : those that it was trained on; ``train_start`` is the day of their first bar.
     member_weights : share of each ONNX file in the average, summing to 1; empty for the reference.
+    long_run_shares : per horizon, share of the ticker's own empirical quantiles beside the network's; empty: none.
     scores : per horizon, each figure beside the reference's on the same cutoffs.
     """
 
@@ -175,6 +179,7 @@ class Manifest(ManifestPart):
     train_end: date | None = None
     calibration_end: date | None = None
     member_weights: dict[FileName, FiniteFloat] = {}
+    long_run_shares: tuple[LongRunShare, ...] = ()
     golden: GoldenWindow
     scores: list[dict[str, Any]] = []
 
@@ -208,8 +213,9 @@ class Manifest(ManifestPart):
             return self
         if (spec.columns, spec.context_columns) != (self.input_columns, self.context_columns):
             raise ValueError("input_spec names other columns than input_columns and context_columns")
-        if {self.history_needed, self.history_used} != {spec.history_needed}:
-            raise ValueError(f"these columns need and use {spec.history_needed} bars")
+        used = long_run_history(spec.history_needed, self.long_run_shares)
+        if (self.history_needed, self.history_used) != (spec.history_needed, used):
+            raise ValueError(f"these columns need {spec.history_needed} bars and use {used}")
         if self.input_kind is not spec.input_kind:
             raise ValueError(f"input_kind is {self.input_kind}, these columns make it {spec.input_kind}")
         if spec.market_bars and self.market_universe is None:
@@ -223,8 +229,12 @@ class Manifest(ManifestPart):
             raise ValueError("a network names weights_sha256, input_spec, train_end, calibration_end, member_weights")
         if self.member_weights and not _shares(self.member_weights.values()):
             raise ValueError("member_weights are positive and sum to 1")
-        if self.kind is BundleKind.REFERENCE and (any(of_network) or self.member_weights):
-            raise ValueError("a reference has no weights, input_spec, train_end, calibration_end or member_weights")
+        if len(self.long_run_shares) not in (0, len(self.horizons)):
+            raise ValueError("long_run_shares has one share per horizon, or none")
+        if self.kind is BundleKind.REFERENCE and (any(of_network) or self.member_weights or self.long_run_shares):
+            raise ValueError(
+                "a reference has no weights, input_spec, train_end, calibration_end, member_weights or long_run_shares"
+            )
         return self
 
     @classmethod

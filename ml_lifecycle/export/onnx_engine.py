@@ -35,7 +35,8 @@ class OnnxEngine:
         BundleRefusedError : a graph is not one that a bundle may hold, or has other inputs and outputs.
         """
         self._weights = manifest.member_weights
-        self._sessions = {name: _open(graph, name, manifest) for name, graph in sorted(graphs.items())}
+        interface = manifest.network_interface()
+        self._sessions = {name: open_graph(graph, name, interface) for name, graph in sorted(graphs.items())}
 
     def without(self, name: str) -> Self:
         """The same average with one member left out; the other weights stay as they are."""
@@ -46,12 +47,22 @@ class OnnxEngine:
     def quantiles(self, window: Float32Array, context: Float32Array) -> FloatArray:
         """As ``Engine.quantiles``."""
         inputs = {"window": window, "context": context}
-        parts = [self._weights[name] * _run(session, inputs) for name, session in self._sessions.items()]
+        parts = [self._weights[name] * run_graph(session, inputs) for name, session in self._sessions.items()]
         average: FloatArray = np.sum(parts, axis=0)
         return average
 
 
-def _open(graph: bytes, name: str, manifest: Manifest) -> onnxruntime.InferenceSession:
+def open_graph(graph: bytes, name: str, interface: Mapping[str, tuple[int, ...]]) -> onnxruntime.InferenceSession:
+    """A graph ready to be run on one thread.
+
+    Parameters
+    ----------
+    interface : shape of each input and output without its batch axis, as ``Manifest.network_interface`` tells it.
+
+    Raises
+    ------
+    BundleRefusedError : it is not one that a bundle may hold, or has other inputs and outputs.
+    """
     require_plain_graph(graph, name=name)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -61,22 +72,27 @@ def _open(graph: bytes, name: str, manifest: Manifest) -> onnxruntime.InferenceS
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _RUNTIME_ERRORS as error:
         raise BundleRefusedError(f"{name} is no graph that ONNX Runtime runs: {error}") from error
-    _require_interface(session, name, manifest)
+    _require_interface(session, name, interface)
     return session
 
 
-def _require_interface(session: onnxruntime.InferenceSession, name: str, manifest: Manifest) -> None:
+def _require_interface(session: onnxruntime.InferenceSession, name: str, wanted: Mapping[str, tuple[int, ...]]) -> None:
     """Named inputs and one output, of the shapes that the manifest tells, over any number of windows."""
-    wanted = manifest.network_interface()
     held = [*session.get_inputs(), *session.get_outputs()]
     found = {value.name: tuple(value.shape[1:]) for value in held}
     if found != wanted:
-        raise BundleRefusedError(f"{name} has inputs and outputs {found}, not {wanted}")
+        raise BundleRefusedError(f"{name} has inputs and outputs {found}, not {dict(wanted)}")
     if any(isinstance(value.shape[0], int) or value.type != "tensor(float)" for value in held):
         raise BundleRefusedError(f"{name} takes a fixed number of windows, or other numbers than float32")
 
 
-def _run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Float32Array]) -> FloatArray:
+def run_graph(session: onnxruntime.InferenceSession, inputs: Mapping[str, Float32Array]) -> FloatArray:
+    """Quantiles in scaled units, shape ``(n, n_horizons, n_levels)``.
+
+    Raises
+    ------
+    InferenceError : ONNX Runtime could not.
+    """
     try:
         (output,) = session.run(["quantiles"], dict(inputs))
     except _RUNTIME_ERRORS as error:

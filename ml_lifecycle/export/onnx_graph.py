@@ -12,7 +12,7 @@ ALLOWED_OPERATORS = frozenset(
         *("Add", "Sub", "Mul", "Div", "Neg", "Exp", "Log", "Sqrt", "Abs", "Max", "Min", "Sum", "Mean"),
         *("MatMul", "Gemm", "LSTM", "Relu", "Tanh", "Sigmoid", "Softplus", "CumSum", "ReduceSum", "ReduceMean"),
         *("Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice"),
-        *("Split", "Squeeze", "Transpose", "Unsqueeze"),
+        *("Split", "Squeeze", "Transpose", "Unsqueeze", "GatherElements", "LessOrEqual", "Where"),
     }
 )
 _STANDARD_DOMAINS = {"", "ai.onnx"}

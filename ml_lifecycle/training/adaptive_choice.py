@@ -11,6 +11,7 @@ from data_pipeline.processing.scaler import Scaler
 from ml_lifecycle.evaluation.adaptive import Past, choose_adaptive
 from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
 from ml_lifecycle.export.conformal import AdaptiveChoice
+from ml_lifecycle.export.long_run import with_long_run
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.parts import Parts, split_ends
 
@@ -61,9 +62,12 @@ def calibration_past(
 
 def _past(config: TrainingConfig, bars: BarArrays, series: PreparedSeries, ends: IntArray, told: FloatArray) -> Past:
     in_scale = series.scale[ends, None] * np.sqrt(config.horizons)
+    horizons, shares = config.horizons, config.long_run_shares
+    heads, unit = np.sort(told, axis=-1), in_scale[..., None]
+    averaged = with_long_run(heads * unit, bars.adj_close, ends, horizons=horizons, levels=config.levels, shares=shares)
     return Past(
         days=bars.trading_day[ends].astype("datetime64[D]"),
         bars=ends,
-        quantiles=np.sort(told, axis=-1),
+        quantiles=averaged / unit,
         actual=make_targets(bars.adj_close, ends, config.horizons) / in_scale,
     )

@@ -3,6 +3,7 @@
 ``checkpoint.json`` is written last: a folder without it is a run that did not end.
 """
 
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ml_lifecycle.training.config import TrainingConfig
 
 CHECKPOINT = "checkpoint.json"
 NETWORK = "network.keras"
+TREES = "member_trees.onnx"
 FORECASTS = "forecasts.npz"
 _PRICES = ("open", "high", "low", "close", "adj_close", "volume")
 
@@ -113,6 +115,7 @@ class CheckpointContent(_Record):
     skipped_tickers : had too few bars.
     fine_tuned_from, parent_tickers : the bundle that was begun with, and what it had been trained on itself.
     pairs : pairs of window and target in each part.
+    trees_sha256 : of ``member_trees.onnx``; None where the network is alone.
     calibration_offsets : shape ``(n_horizons, n_levels)``, scaled units, to add to the network's quantiles.
     adaptive : whether intervals are to follow their errors at serving, as the calibration part says.
     best_round : the round of ``history`` whose weights were kept; 0 is the untrained network.
@@ -139,6 +142,7 @@ class CheckpointContent(_Record):
     git_commit: str | None
     library_versions: dict[str, str]
     weights_sha256: str
+    trees_sha256: str | None = None
     calibration_offsets: list[list[float]]
     adaptive: AdaptiveChoice = AdaptiveChoice()
     reference_distribution: list[ColumnDistribution]
@@ -171,6 +175,23 @@ class Checkpoint:
     def offsets(self) -> FloatArray:
         """Static calibration, shape ``(n_horizons, n_levels)``, scaled units."""
         return np.array(self.content.calibration_offsets)
+
+    def trees(self) -> bytes | None:
+        """The boosted trees as an ONNX graph; None where the configuration has none.
+
+        Raises
+        ------
+        CheckpointUnreadableError : the file is missing or not the one that was written.
+        """
+        if self.content.trees_sha256 is None:
+            return None
+        try:
+            graph = (self.folder / TREES).read_bytes()
+        except OSError as error:
+            raise CheckpointUnreadableError(f"{self.folder} holds no {TREES}") from error
+        if hashlib.sha256(graph).hexdigest() != self.content.trees_sha256:
+            raise CheckpointUnreadableError(f"{self.folder / TREES} is not the file that training wrote")
+        return graph
 
     def forecasts(self) -> ForecastRows | None:
         """The test part's calibrated forecasts with their outcomes; None where the test part is empty.

@@ -12,6 +12,7 @@ from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.lstm_preprocessor import InputKind, InputSpec
 from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.scaler import ScalerKind
+from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED as LONG_RUN_NEEDED
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
 
@@ -35,6 +36,7 @@ ALIASES = {
 }  # names of the reference systems
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+LongRunShare = Annotated[float, Field(ge=0.0, lt=1.0)]
 Horizon = Annotated[int, Field(ge=1, le=STEPS)]
 
 
@@ -53,6 +55,9 @@ class TrainingConfig(BaseModel):
         Flatten a layer sees the window, after it also the context. The head (quantiles that never cross) is added by
         itself. Empty: ``num_layers`` LSTMs.
     members : sub-networks of different seeds, averaged inside the graph.
+    tree_share : weight of boosted trees over the context (``models.scale_trees``) beside the network; 0: none.
+    long_run_shares : per horizon, share of the ticker's own empirical quantiles in the forecast
+        (``export.long_run``); empty: the network alone.
     epochs : passes over the training cutoffs at most; early stopping usually ends it sooner.
     weight_average : decay per batch of the moving average of weights that is looked at and kept; 0: the newest weights.
     validate_every : batches between two looks at the validation part; half an epoch at most.
@@ -86,6 +91,9 @@ class TrainingConfig(BaseModel):
     members: int = Field(default=1, ge=1, le=9)
     horizons: tuple[Horizon, ...] = HORIZONS
     levels: tuple[Level, ...] = LEVELS
+
+    tree_share: float = Field(default=0.0, ge=0.0, lt=1.0)
+    long_run_shares: tuple[LongRunShare, ...] = ()
 
     learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
     weight_decay: float = Field(default=1e-3, ge=0.0, le=1.0)
@@ -131,11 +139,18 @@ class TrainingConfig(BaseModel):
             raise ValueError("train_end < validation_end < calibration_end: give all three or none")
         if self.train_share + self.validation_share + self.calibration_share >= 1.0:
             raise ValueError("train_share + validation_share + calibration_share must leave a test part")
+        self._check_long_run()
         _check_order(self.body)
         kind = self.input_spec.input_kind
         if self.input_kind not in (None, kind):
             raise ValueError(f"input_kind is declared as {self.input_kind}, but these columns make it {kind}")
         return self
+
+    def _check_long_run(self) -> None:
+        if len(self.long_run_shares) not in (0, len(self.horizons)):
+            raise ValueError("long_run_shares: one per horizon wanted, or none")
+        if any(self.long_run_shares) and self.input_spec.history_needed < LONG_RUN_NEEDED:
+            raise ValueError(f"long_run_shares want columns that need {LONG_RUN_NEEDED} bars or more")
 
     @property
     def body(self) -> tuple[LayerConfig, ...]:

@@ -20,7 +20,7 @@ from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.folder import NETWORK_KERAS
 from ml_lifecycle.export.manifest import Manifest
-from ml_lifecycle.training.checkpoint import Checkpoint
+from ml_lifecycle.training.checkpoint import TREES, Checkpoint
 from ml_lifecycle.training.config import TrainingConfig, parse_config
 from ml_lifecycle.training.train import SAVE_EVERY_SECONDS, train
 
@@ -76,6 +76,10 @@ class Parent:
         config = parse_config(manifest.config, where=f"bundle {bundle.bundle_id[:12]}")
         ends = (manifest.train_end, manifest.calibration_end)
         return cls(bundle.bundle_id, manifest, config, *ends, network.scaler, folder / NETWORK_KERAS)
+
+    def trees(self) -> bytes | None:
+        """The parent's boosted trees, as they lie in its folder; None where it has none."""
+        return self.network_file.with_name(TREES).read_bytes() if TREES in self.manifest.member_weights else None
 
     def give_weights(self, network: Any) -> None:
         """Put the parent's weights into a network that was built from its configuration.

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
-from data_pipeline.processing.bar_arrays import BarArrays
+from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries, make_targets, prepare_series
 from data_pipeline.processing.scaler import Float32Array, Scaler
+from ml_lifecycle.export.long_run import with_long_run
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, split_ends
 
@@ -45,13 +48,16 @@ class TrainingData:
 
     A ticker with holes gives one series for each piece between them.
 
-    ``skipped`` names the tickers that have too few bars.
+    ``adj_closes`` are those pieces' adjusted closes, in the order of the joined series; ``skipped`` names the tickers
+    that have too few bars; ``calibration_days`` counts the market's trading days in the calibration part.
     """
 
     series: PreparedSeries
+    adj_closes: tuple[FloatArray, ...]
     pairs: Mapping[str, PairSet]
     tickers: tuple[str, ...]
     skipped: tuple[str, ...]
+    calibration_days: int
 
 
 def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], parts: Parts) -> TrainingData:
@@ -83,7 +89,9 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
             raise TooFewPairsError(f"the {name} part ({parts}) holds no window with a whole target")
     tickers = tuple(sorted({ticker for ticker, _ in usable}))
     skipped = tuple(sorted(set(bars_by_ticker) - set(tickers)))
-    return TrainingData(PreparedSeries.joined(series), by_part, tickers, skipped)
+    adj_closes = tuple(piece.adj_close for _, piece in usable)
+    days = _days_between(parts.validation_end, parts.calibration_end, [piece for _, piece in usable])
+    return TrainingData(PreparedSeries.joined(series), adj_closes, by_part, tickers, skipped, days)
 
 
 def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> dict[str, Float32Array]:
@@ -91,6 +99,34 @@ def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> di
     windows = series.windows(rows)
     window, context = scaler.apply(windows.window, windows.context)
     return {"window": window, "context": context}
+
+
+def long_run_averaged(config: TrainingConfig, data: TrainingData, rows: IntArray, heads: FloatArray) -> FloatArray:
+    """Scaled quantiles ``(n, n_horizons, n_levels)`` at ascending ``rows``, with the tickers' own long run in them."""
+    if not any(config.long_run_shares):
+        return heads
+    unit = (data.series.scale[rows, None] * np.sqrt(config.horizons))[..., None]
+    first = np.cumsum([0, *map(len, data.adj_closes)])
+    averaged = []
+    for start, closes, (low, high) in zip(first, data.adj_closes, pairwise(np.searchsorted(rows, first)), strict=False):
+        averaged.append(
+            with_long_run(
+                heads[low:high] * unit[low:high],
+                closes,
+                rows[low:high] - start,
+                horizons=config.horizons,
+                levels=config.levels,
+                shares=config.long_run_shares,
+            )
+        )
+    scaled: FloatArray = np.concatenate(averaged) / unit
+    return scaled
+
+
+def _days_between(after: date, last: date, many_bars: Sequence[BarArrays]) -> int:
+    """How many days later than ``after``, up to ``last``, any of the series traded."""
+    days = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in many_bars]))
+    return int(np.sum((days > np.datetime64(after, "D")) & (days <= np.datetime64(last, "D"))))
 
 
 def _pairs_by_part(

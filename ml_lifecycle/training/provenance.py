@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-LIBRARIES = ("closecast", "keras", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu")
+LIBRARIES = ("closecast", "keras", "lightgbm", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu")
 
 
 def git_commit() -> str | None:

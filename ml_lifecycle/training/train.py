@@ -4,6 +4,7 @@ By itself: ``python -m ml_lifecycle.training.train --store BARS --out FOLDER``.
 """
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ from data_pipeline.processing.lstm_preprocessor import Windows, latest_window
 from data_pipeline.processing.own_columns import OwnColumns
 from data_pipeline.processing.scaler import Scaler
 from data_pipeline.serving_window import DataVersion
-from ml_lifecycle.evaluation.calibration import conformal_offsets
+from ml_lifecycle.evaluation.calibration import believed_offsets, conformal_offsets
 from ml_lifecycle.evaluation.evaluate import EvaluationTable, NothingToEvaluateError, cutoff_days, evaluate
 from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster, answer_one, scaled_quantiles
 from ml_lifecycle.export.conformal import AdaptiveChoice
@@ -28,6 +29,7 @@ from ml_lifecycle.training.adaptive_choice import measure_adaptive
 from ml_lifecycle.training.checkpoint import (
     CHECKPOINT,
     NETWORK,
+    TREES,
     Checkpoint,
     CheckpointContent,
     GoldenExample,
@@ -36,7 +38,8 @@ from ml_lifecycle.training.checkpoint import (
 )
 from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.determinism import make_deterministic
-from ml_lifecycle.training.pairs import TrainingData, gather
+from ml_lifecycle.training.member_average import averaged
+from ml_lifecycle.training.pairs import TrainingData, gather, long_run_averaged
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
 from ml_lifecycle.training.resume_state import STATE, Run, run_digest
@@ -93,7 +96,9 @@ def train(
     (out_dir / CHECKPOINT).unlink(missing_ok=True)  # without this file the folder counts as unfinished
     run = Run(run_digest(config, data_version, data.tickers), out_dir, resume, save_every_seconds)
     trained = _fit(config, parts, data, run, progress, parent)
-    trained.network.save(out_dir / NETWORK)
+    trained.keras_network.save(out_dir / NETWORK)
+    if trained.trees is not None:
+        (out_dir / TREES).write_bytes(trained.trees)
     table = _test_scores(trained, bars_by_ticker)
     content = CheckpointContent(
         created_at=datetime.now(UTC),
@@ -113,6 +118,7 @@ def train(
         git_commit=git_commit(),
         library_versions=library_versions(),
         weights_sha256=trained.weights_sha256,
+        trees_sha256=None if trained.trees is None else hashlib.sha256(trained.trees).hexdigest(),
         calibration_offsets=trained.offsets.tolist(),
         adaptive=_adaptive(trained, bars_by_ticker),
         reference_distribution=reference_distribution(config, trained.sample),
@@ -130,13 +136,21 @@ def train(
 
 @dataclass(frozen=True)
 class _Trained:
-    """A fitted, calibrated network and what it was fitted on; ``sample`` are windows of the training part."""
+    """A fitted, calibrated network and what it was fitted on.
+
+    Attributes
+    ----------
+    sample : windows of the training part.
+    keras_network, trees : the members; ``network`` is their average.
+    """
 
     config: TrainingConfig
     parts: Parts
     data: TrainingData
     sample: Windows
     scaler: Scaler
+    keras_network: Any
+    trees: bytes | None
     network: Any
     weights_sha256: str
     fitted: "Fitted"
@@ -167,18 +181,46 @@ def _fit(
     if parent:
         parent.give_weights(networks.served)
     fitted = fit(config, networks, data, scaler, run=run, progress=progress)
-    quantiles = scaled_quantiles(networks.served, data.series, calibration.rows, scaler)
+    # A few tickers' own windows are too few for trees of their own: the parent's stay.
+    trees = parent.trees() if parent else _scale_trees(config, data, scaler) if config.tree_share else None
+    network = averaged(networks.served, trees, config)
+    heads = scaled_quantiles(network, data.series, calibration.rows, scaler)
+    quantiles = long_run_averaged(config, data, calibration.rows, heads)
     return _Trained(
         config=config,
         parts=parts,
         data=data,
         sample=sample,
         scaler=scaler,
-        network=networks.served,
+        keras_network=networks.served,
+        trees=trees,
+        network=network,
         weights_sha256=network_sha256(networks.served),
         fitted=fitted,
-        offsets=conformal_offsets(calibration.targets.astype(np.float64), quantiles, config.levels),
+        offsets=believed_offsets(
+            conformal_offsets(calibration.targets.astype(np.float64), quantiles, config.levels),
+            config.horizons,
+            n_days=data.calibration_days,
+        ),
     )
+
+
+def _scale_trees(config: TrainingConfig, data: TrainingData, scaler: Scaler) -> bytes:
+    """Boosted trees from the training part, as the ONNX graph that will serve them."""
+    from ml_lifecycle.export.scale_trees_graph import scale_trees_graph
+    from ml_lifecycle.models.scale_trees import fit_scale_trees
+
+    train_pairs = data.pairs["train"]
+    learnt = fit_scale_trees(
+        scaler.context.apply(data.series.context[train_pairs.rows]),
+        train_pairs.targets,
+        horizons=config.horizons,
+        levels=config.levels,
+        seed=config.seed,
+    )
+    spec = config.input_spec
+    n_columns, n_context = len(spec.columns), len(spec.context_columns)
+    return scale_trees_graph(learnt, lookback=spec.lookback, n_columns=n_columns, n_context=n_context)
 
 
 def _adaptive(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> AdaptiveChoice:
@@ -196,6 +238,7 @@ def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> 
         horizons=config.horizons,
         levels=config.levels,
         offsets=trained.offsets,
+        long_run_shares=config.long_run_shares,
     )
     known = {ticker: bars_by_ticker[ticker] for ticker in trained.data.tickers}
     days = cutoff_days(known, after=trained.parts.calibration_end, every=config.every_days)

@@ -14,6 +14,7 @@ from data_pipeline.sources.exchanges import exchange_of
 from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
 from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.member_average import load_average
 from ml_lifecycle.training.train import train
 
 NOT_STORED = DataVersion(table_id="backtest", version=0, content_sha256="0" * 64)
@@ -61,16 +62,15 @@ class NetworkMethod:
 
 def checkpoint_forecaster(checkpoint: Checkpoint) -> NetworkForecaster:
     """A checkpoint's network with its static calibration."""
-    import keras
-
     content = checkpoint.content
     return NetworkForecaster(
-        keras.models.load_model(checkpoint.network_path, compile=False),
+        load_average(checkpoint),
         content.input_spec,
         checkpoint.scaler,
         horizons=content.config.horizons,
         levels=content.config.levels,
         offsets=checkpoint.offsets,
+        long_run_shares=content.config.long_run_shares,
     )
 
 
