@@ -27,7 +27,9 @@ def aims(figures: Figures) -> Iterator[str]:
     n = len(HORIZONS)
     yield f"## What was missed\n\n{missed} of these {n * len(rows)} figures miss (**in bold**), among them"
     yield f"{of_gains} of the {n * len(gains)} gains on American tickers. Coverage is in per cent."
-    if LSTM not in figures.panel.outcomes.methods:
+    if LSTM in figures.panel.outcomes.methods:
+        yield "What is served averages the LSTM with other members; by itself the LSTM has a row of its own."
+    else:
         yield "What is served is the LSTM and nothing beside it: its row has the first one's figures, beside its aims."
     yield ""
     yield line("aim", *headings()) + "\n" + rule(1 + n)
@@ -60,7 +62,7 @@ def _panel(result: BacktestResult) -> Iterator[Aimed]:
     own, thirds = of_method(result.scores, SERVED), thirds_of(result)
     told = [(100 * (row.tickers_gaining or 0.0), aim) for row, aim in zip(own, GAINING_TARGETS, strict=True)]
     yield "tickers that gain, %", [(f"{one:.0f} of {aim}", one >= aim) for one, aim in told]
-    held = [(p_value(row), row.p_value is not None and row.p_value < P_AIM) for row in own]
+    held = [(p_value(row), _proven(row)) for row in own]
     yield f"p against the naive, < {P_AIM}", held
     yield "MAE over the last close's, ≤ 1", [(f"{row.relative_mae:.4f}", row.relative_mae <= 1) for row in own]
     for each in zip(*(row.intervals for row in own), strict=True):
@@ -70,3 +72,7 @@ def _panel(result: BacktestResult) -> Iterator[Aimed]:
         shares = [thirds.get((SERVED, row.horizon, third)) for row in own]
         held = [(percent(one), THIRD_AIM[0] <= (one or 0.0) <= THIRD_AIM[1]) for one in shares]
         yield f"inside the 80 % one, third of the forecasts of {volatility} volatility, 77–83", held
+
+
+def _proven(row: BacktestScores) -> bool:
+    return row.skill is not None and row.skill > 0.0 and row.p_value is not None and row.p_value < P_AIM

@@ -10,7 +10,7 @@ from ml_lifecycle.export.manifest import LEVELS
 
 THIRDS = {"calm": "lowest", "usual": "middle", "stormy": "highest"}  # volatility of the share at the cutoff
 NAMES = {
-    "network": "this project's network",
+    "network": "this project's forecaster",
     "lstm": "its LSTM alone",
     "naive": "naive, empirical quantiles",
     "drift": "drift",

@@ -4,7 +4,7 @@ import hashlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -90,9 +90,17 @@ class Figures:
 
 
 def own_methods(bundle: Bundle, trained: Checkpoint) -> dict[str, Method]:
-    """What is served and, where that is an average with others, the network by itself."""
+    """What is served and, where that is an average with trees or the ticker's own past, the network by itself.
+
+    By itself it has the fixed offsets of the average.
+    """
     served: dict[str, Method] = {SERVED: BundleForecaster(bundle)}
-    return served if len(bundle.manifest.member_weights) == 1 else {**served, LSTM: checkpoint_forecaster(trained)}
+    config = trained.content.config
+    if not config.tree_share and not any(config.long_run_shares):
+        return served
+    alone = config.model_copy(update={"tree_share": 0.0, "long_run_shares": ()})
+    content = trained.content.model_copy(update={"config": alone, "trees_sha256": None})
+    return {**served, LSTM: checkpoint_forecaster(replace(trained, content=content))}
 
 
 def absurd(result: BacktestResult) -> str:

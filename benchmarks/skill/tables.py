@@ -11,6 +11,7 @@ from protocol import CMIG4, HORIZONS, SERVED, Figures
 
 from ml_lifecycle.evaluation.backtest_run import BacktestResult
 
+SHORT = "This is the short version: it says that the machinery runs, not how good the forecasts are."
 EARLIER_LOOK = """\
 This is the second look at these days. The first, on 2026-11-21 at bundle `ea3db1fa3ddf`, gave +1.52 / +1.59 / +1.63 /
 +1.34 % over the naive. Since then the default changed by what was tried on tickers learnt from and days before
@@ -38,9 +39,7 @@ def _head(figures: Figures, seconds: float) -> Iterator[str]:
     yield f"{manifest.train_end}, and was calibrated to {manifest.calibration_end}.{trained} Everything below is about"
     yield f"{len(figures.held_out)} other tickers, at every fifth trading day from {first} to {last}: nothing was"
     yield f"learnt from these tickers or these days, and nothing was chosen by them.{_unscored(figures.panel)}\n"
-    yield "" if quick else f"{EARLIER_LOOK}\n"
-    if quick:
-        yield "This is the short version: it says that the machinery runs, not how good the forecasts are.\n"
+    yield f"{SHORT if quick else EARLIER_LOOK}\n"
 
 
 def _sections(figures: Figures) -> Iterator[str]:
@@ -130,7 +129,7 @@ def _coverage(result: BacktestResult) -> Iterator[str]:
 
 def _conditional(figures: Figures) -> Iterator[str]:
     yield "## Coverage by exchange and year, per cent\n"
-    yield "Share of outcomes inside the 80 % interval of this project's network, in brackets the naive's; and the"
+    yield "Share of outcomes inside the 80 % interval of this project's forecaster, in brackets the naive's; and the"
     yield "number of forecasts one day ahead. Years are those of the cutoffs; XNYS stands for all American exchanges.\n"
     yield line("exchange", "year", "forecasts", *headings())
     yield rule(3 + len(HORIZONS))
