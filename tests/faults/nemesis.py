@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from tests.faults.installation import Installation
 from tests.faults.processes import children_of
 
-KILL_API, KILL_POSTMASTER, KILL_BACKEND = "API process", "PostgreSQL", "PostgreSQL's process of one connection"
+KILL_API, KILL_IN_SILENCE = "API process", "API process while the network was silent"
+KILL_POSTMASTER, KILL_BACKEND = "PostgreSQL", "PostgreSQL's process of one connection"
 CUT, HOLD, DELAY = "all connections cut", "silent for up to 2 s", "20 to 100 ms slower for up to 2 s"
 # How often each comes, beside the others. A killed process of one connection makes PostgreSQL end all others and
-# recover, as its own death does.
-WEIGHTS = {KILL_API: 6, KILL_POSTMASTER: 4, KILL_BACKEND: 6, CUT: 3, HOLD: 1, DELAY: 1}
-KILLS = frozenset({KILL_API, KILL_POSTMASTER, KILL_BACKEND})
+# recover, as its own death does. In silence rows wait for their commit: whoever is answered before it is found out.
+WEIGHTS = {KILL_API: 4, KILL_IN_SILENCE: 2, KILL_POSTMASTER: 4, KILL_BACKEND: 6, CUT: 3, HOLD: 1, DELAY: 1}
+KILLS = frozenset({KILL_API, KILL_IN_SILENCE, KILL_POSTMASTER, KILL_BACKEND})
+SILENCE_SECONDS = 0.4  # shorter than an identity is remembered: so long requests get as far as their row
 
 
 @dataclass
@@ -39,8 +41,18 @@ class Nemesis:
 
     def do(self, deed: str) -> bool:
         """Do this; False where there was nobody to be done to."""
-        done = self._kill(self._victims(deed)) if deed in KILLS else self._disturb(deed)
+        if deed == KILL_IN_SILENCE:
+            done = self._kill_in_silence()
+        else:
+            done = self._kill(self._victims(deed)) if deed in KILLS else self._disturb(deed)
         self.done[deed] += done
+        return done
+
+    def _kill_in_silence(self) -> bool:
+        self.installation.proxy.hold()
+        time.sleep(SILENCE_SECONDS)
+        done = self._kill(self.installation.api_processes())
+        self.installation.proxy.let_through()
         return done
 
     def _victims(self, deed: str) -> list[int]:

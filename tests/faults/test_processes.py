@@ -22,7 +22,7 @@ from tests.faults.checker import check
 from tests.faults.generator import Generator
 from tests.faults.http_client import HttpClient
 from tests.faults.installation import Installation, installed
-from tests.faults.nemesis import CUT, KILL_API, KILL_BACKEND, KILL_POSTMASTER
+from tests.faults.nemesis import CUT, KILL_API, KILL_BACKEND, KILL_IN_SILENCE, KILL_POSTMASTER
 from tests.faults.siege import TICKERS, Siege, lay
 
 
@@ -42,7 +42,7 @@ async def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def test_nothing_answered_is_lost_and_nothing_is_there_twice(installation: Installation, tmp_path: Path) -> None:
     """The short version of `make faults`."""
-    deeds = (KILL_BACKEND, KILL_API, CUT, KILL_POSTMASTER, KILL_API)
+    deeds = (KILL_IN_SILENCE, CUT, KILL_BACKEND, KILL_API, KILL_POSTMASTER)
     siege = Siege(requests=1_200, per_second=200, kills=4, seconds=20, pause_seconds=0.8, deeds=deeds)
 
     outcome = lay(siege, installation, tmp_path)
