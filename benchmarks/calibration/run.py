@@ -14,12 +14,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported, as in `closecast train`
 
-import keras
-
 from ml_lifecycle.evaluation.adaptive import Past, choose_adaptive
 from ml_lifecycle.evaluation.backtest_bars import read_file_bars
 from ml_lifecycle.training.adaptive_choice import calibration_past
 from ml_lifecycle.training.checkpoint import Checkpoint
+from ml_lifecycle.training.member_average import load_average
 from ml_lifecycle.training.parts import Parts
 
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02)
@@ -37,7 +36,7 @@ def main() -> int:
     known = read_file_bars(told.bars, content.tickers[::EVERY])
     bars = [each.until(content.calibration_end) for each in known.values()]
     parts = Parts(content.train_end, content.validation_end, content.calibration_end)
-    network = keras.models.load_model(checkpoint.network_path)
+    network = load_average(checkpoint)
     past = calibration_past(content.config, bars, parts, network, checkpoint.scaler)
     print_tables(past, content.config.levels, content.config.horizons)
     return 0

@@ -28,10 +28,9 @@ from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.market import with_means_of
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.evaluation.evaluate import ForecastRows, cutoff_days, forecast_rows
+from ml_lifecycle.evaluation.methods.network import checkpoint_forecaster
 from ml_lifecycle.evaluation.metrics import pinball_losses
-from ml_lifecycle.evaluation.network_forecaster import NetworkForecaster
 from ml_lifecycle.evaluation.significance import daily_means, mean_over_days
-from ml_lifecycle.training.checkpoint import Checkpoint
 from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.train import train
 
@@ -98,22 +97,7 @@ def measure(name: str, bars: Mapping[str, BarArrays], folder: Path) -> tuple[Tra
     checkpoint = train(config, bars, data_version=version, out_dir=folder, universes={EXCHANGE: tuple(bars)})
     seconds = time.monotonic() - started
     days = np.array(cutoff_days(bars, after=DATES["calibration_end"], every=EVERY_DAYS), dtype="datetime64[D]")
-    return config, forecast_rows(forecaster_of(checkpoint), bars, days, HORIZONS), seconds
-
-
-def forecaster_of(checkpoint: Checkpoint) -> NetworkForecaster:
-    """The trained network with its calibration."""
-    import keras
-
-    config = checkpoint.content.config
-    return NetworkForecaster(
-        keras.models.load_model(checkpoint.network_path, compile=False, safe_mode=True),
-        config.input_spec,
-        checkpoint.scaler,
-        horizons=config.horizons,
-        levels=config.levels,
-        offsets=checkpoint.offsets,
-    )
+    return config, forecast_rows(checkpoint_forecaster(checkpoint), bars, days, HORIZONS), seconds
 
 
 def page(
