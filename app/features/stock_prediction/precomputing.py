@@ -16,7 +16,8 @@ from data_pipeline.errors import ClosecastError
 
 logger = logging.getLogger(__name__)
 
-AT_A_TIME = 512  # windows in one pass and one commit: about 40 MB with their bars
+AT_A_TIME = 512  # windows in one pass of the network: about 40 MB with their bars
+ROWS = 64  # in one statement and one commit: on a busy machine, too, far within the deadline of a statement
 
 
 async def precompute_forecasts(tools: WorkerTools) -> int:
@@ -46,11 +47,19 @@ async def _serving(tools: WorkerTools) -> Champion | None:
         return None
 
 
-async def _lacking(tools: WorkerTools, champion: Champion, after: str) -> Sequence[ServingWindowRow]:
+async def _lacking(tools: WorkerTools, champion: Champion, after: str) -> list[ServingWindowRow]:
+    """The next windows in alphabetical order, up to ``AT_A_TIME``."""
+    found: list[ServingWindowRow] = []
+    now = datetime.now(UTC)
     async with tools.sessions() as db:
-        return await crud.windows_without_forecast(
-            db, champion.bundle_id, now=datetime.now(UTC), after=after, limit=AT_A_TIME
-        )
+        while len(found) < AT_A_TIME:
+            wanted = min(ROWS, AT_A_TIME - len(found))
+            page = await crud.windows_without_forecast(db, champion.bundle_id, now=now, after=after, limit=wanted)
+            found += page
+            if len(page) < wanted:
+                break
+            after = page[-1].ticker
+    return found
 
 
 async def _freeze(tools: WorkerTools, champion: Champion, windows: Sequence[ServingWindowRow]) -> int:
@@ -61,8 +70,8 @@ async def _freeze(tools: WorkerTools, champion: Champion, windows: Sequence[Serv
             logger.debug("%s has no forecast of %s: %s", champion.bundle_id[:12], window.ticker, values)
         else:
             sound.append(values)
-    if sound:
-        async with tools.sessions() as db:
-            await crud.freeze_forecasts(db, sound)
+    async with tools.sessions() as db:
+        for first in range(0, len(sound), ROWS):
+            await crud.freeze_forecasts(db, sound[first : first + ROWS])
             await db.commit()
     return len(sound)

@@ -53,7 +53,8 @@ async def test_more_than_one_pass_reaches_everything_and_one_bad_window_stops_no
     app: object, db: AsyncSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too short a history has no forecast, nor has a live window whose next day has begun, nor a past day."""
-    monkeypatch.setattr(precomputing, "AT_A_TIME", 2)
+    monkeypatch.setattr(precomputing, "AT_A_TIME", 3)
+    monkeypatch.setattr(precomputing, "ROWS", 2)
     past = replace(fresh_window("LATE"), opens_at=datetime.now(UTC) - timedelta(hours=1))
     short, old = make_window("BBB", 20), make_window("AAA", as_of=date(2013, 2, 1), cutoff=date(2013, 2, 1))
     await publish_windows(db, [short, past, old, *(make_window(t) for t in ("AAA", "CCC", "DDD", "EEE"))])
