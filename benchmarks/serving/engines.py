@@ -76,8 +76,9 @@ def _session(graph: Path) -> onnxruntime.InferenceSession:
 
 def _in_turn(calls: list[Callable[[], object]], *, rounds: int) -> list[float]:
     taken: list[list[float]] = [[] for _ in calls]
-    for _ in range(rounds):
-        for call, times in zip(calls, taken, strict=True):
+    for number in range(rounds):
+        order = list(zip(calls, taken, strict=True))
+        for call, times in order if number % 2 else reversed(order):  # who comes first is not always the same
             started = time.perf_counter()
             call()
             times.append(time.perf_counter() - started)
