@@ -18,7 +18,7 @@ from tests.faults.acknowledged import Acknowledged, AcknowledgedFile
 from tests.faults.http_client import HttpAnswer, HttpClient, NoWholeAnswerError
 
 TOKEN = "GENERATOR_TOKEN"  # variable of the environment: no command line shows it
-PAUSE_SECONDS = 0.1  # after what was not answered
+PAUSE_SECONDS = 0.05  # after what was not answered
 NO_ANSWER = "no whole answer"
 
 

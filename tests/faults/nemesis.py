@@ -14,9 +14,10 @@ from tests.faults.processes import children_of
 KILL_API, KILL_IN_SILENCE = "API process", "API process while the network was silent"
 KILL_POSTMASTER, KILL_BACKEND = "PostgreSQL", "PostgreSQL's process of one connection"
 CUT, HOLD, DELAY = "all connections cut", "silent for up to 2 s", "20 to 100 ms slower for up to 2 s"
-# How often each comes, beside the others. A killed process of one connection makes PostgreSQL end all others and
-# recover, as its own death does. In silence rows wait for their commit: whoever is answered before it is found out.
-WEIGHTS = {KILL_API: 4, KILL_IN_SILENCE: 2, KILL_POSTMASTER: 4, KILL_BACKEND: 6, CUT: 3, HOLD: 1, DELAY: 1}
+# How often each comes, beside the others: an API process takes seconds to start, and meanwhile tells little. A killed
+# process of one connection makes PostgreSQL end all others and recover, as its own death does. In silence rows wait for
+# their commit: whoever is answered before it is found out.
+WEIGHTS = {KILL_API: 3, KILL_IN_SILENCE: 1, KILL_POSTMASTER: 4, KILL_BACKEND: 8, CUT: 3, HOLD: 1, DELAY: 1}
 KILLS = frozenset({KILL_API, KILL_IN_SILENCE, KILL_POSTMASTER, KILL_BACKEND})
 SILENCE_SECONDS = 0.4  # shorter than an identity is remembered: so long requests get as far as their row
 

@@ -25,7 +25,7 @@ from tests.faults.nemesis import Nemesis
 
 TICKERS = [f"T{number}" for number in range(50)]
 GENERATORS = 2
-CONNECTIONS = 32  # of each: a key whose first attempt was killed is waited for, a quarter of a minute
+CONNECTIONS = 64  # of each: a key whose first attempt was killed is waited for, a quarter of a minute
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def main() -> int:
     """Besiege as told, print the counts; 0 when nothing is lost and nothing is there twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.siege", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000, help="new ones; attempts to repeat come on top")
-    parser.add_argument("--per-second", type=float, default=200.0, help="requests, at most")
+    parser.add_argument("--per-second", type=float, default=400.0, help="requests, at most")
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--minutes", type=float, default=12.0, help="the longest that it may take")
     parser.add_argument("--pause", type=float, default=1.2, help="mean seconds between two deeds")
