@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml_lifecycle.evaluation.calibration import conformal_offsets
+from ml_lifecycle.evaluation.calibration import believed_offsets, conformal_offsets
 from ml_lifecycle.evaluation.metrics import coverage
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -43,3 +43,15 @@ def test_outcomes_yet_to_come_do_not_count_and_without_any_nothing_moves() -> No
     offsets = conformal_offsets(actual, np.zeros((2, 2, 3)), LEVELS)
 
     assert offsets.tolist() == [[-1.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+
+
+def test_few_independent_days_are_hardly_believed_and_very_many_nearly_in_full() -> None:
+    """150 days hold 150, 15 and 5 independent outcomes: 150/250, 15/115, 5/105 of the offsets."""
+    offsets = np.array([[-1.0, 0.0, 1.0]] * 3)
+
+    few = believed_offsets(offsets, (1, 10, 30), n_days=150)
+    many = believed_offsets(offsets, (1, 10, 30), n_days=10**7)
+
+    np.testing.assert_allclose(few[:, 2], [0.6, 0.130435, 0.047619], atol=1e-6)
+    np.testing.assert_allclose(few[:, 0], -few[:, 2])
+    np.testing.assert_allclose(many, offsets, rtol=1e-3)

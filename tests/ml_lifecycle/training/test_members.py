@@ -8,7 +8,10 @@ import pytest
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.scaler import Float32Array
 from ml_lifecycle.evaluation.baselines import naive_quantiles
+from ml_lifecycle.evaluation.calibration import conformal_offsets
+from ml_lifecycle.evaluation.forecasters import Cutoffs
 from ml_lifecycle.evaluation.methods.network import checkpoint_forecaster
+from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.export_model import export_bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
@@ -19,6 +22,9 @@ from ml_lifecycle.models.scale_trees import fit_scale_trees
 from ml_lifecycle.training.checkpoint import TREES, Checkpoint, CheckpointUnreadableError
 from ml_lifecycle.training.config import parse_config
 from ml_lifecycle.training.fine_tuning import Parent, fine_tune
+from ml_lifecycle.training.member_average import load_average
+from ml_lifecycle.training.pairs import gather, long_run_averaged
+from ml_lifecycle.training.parts import Parts
 from ml_lifecycle.training.train import train
 from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.conftest import DATA_VERSION, plain_config, tiny_universe
@@ -119,6 +125,24 @@ def test_the_long_run_takes_its_share_of_every_head(forecaster: BundleForecaster
         np.testing.assert_allclose(one[row], (1 - share) * other[row] + share * empirical[row], rtol=0, atol=1e-12)
 
 
+def test_the_offsets_are_those_of_the_whole_average_and_believed_by_the_days_of_the_calibration_part(
+    checkpoint: Checkpoint,
+) -> None:
+    content, universe = checkpoint.content, tiny_universe()
+    config = content.config
+    data = gather(config, universe, Parts(content.train_end, content.validation_end, content.calibration_end))
+    part = data.pairs["calibration"]
+    heads = scaled_quantiles(load_average(checkpoint), data.series, part.rows, checkpoint.scaler)
+    whole = long_run_averaged(config, data, part.rows, heads)
+    full = conformal_offsets(part.targets.astype(np.float64), whole, config.levels)
+    every_day = np.unique(np.concatenate([universe[ticker].trading_day for ticker in content.tickers]))
+    ends = np.array([content.validation_end, content.calibration_end], dtype="datetime64[D]")
+    independent = ((every_day > ends[0]) & (every_day <= ends[1])).sum() / np.array(config.horizons)
+
+    np.testing.assert_allclose(checkpoint.offsets, full * (independent / (independent + 100))[:, None], atol=1e-6)
+    assert not np.allclose(whole, heads)
+
+
 def test_bars_of_the_long_run_count_and_older_ones_do_not(forecaster: BundleForecaster) -> None:
     bars = make_bars(1_200, seed=9)
 
@@ -130,8 +154,6 @@ def test_bars_of_the_long_run_count_and_older_ones_do_not(forecaster: BundleFore
 
 
 def test_many_cutoffs_are_forecast_as_each_by_itself(forecaster: BundleForecaster) -> None:
-    from ml_lifecycle.evaluation.forecasters import Cutoffs
-
     bars, ends = make_bars(1_200, seed=4), np.array([300, 1_100, 1_199])
 
     (many,) = forecaster.forecast_cutoffs([Cutoffs(bars, ends)], range(1, 31))
