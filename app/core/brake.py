@@ -74,27 +74,25 @@ class Brake:
         ------
         SignInBrakedError
         """
-        wait = 0.0
-        for kind, subject in sorted(subjects.items()):  # in the same order everywhere: nobody deadlocks
-            wait = max(wait, await self._take_one(db, kind, subject))
-        if wait > 0:
-            await db.rollback()
-            raise SignInBrakedError(wait)
-        await db.commit()
-
-    async def _take_one(self, db: AsyncSession, kind: str, subject: Digest) -> float:
-        """Seconds until there is a try in this bucket again; 0 where one could be taken."""
-        allowance = self._allowances[kind]
-        step = timedelta(seconds=allowance.seconds)
+        steps = {kind: timedelta(seconds=self._allowances[kind].seconds) for kind in subjects}
         # The bucket is kept as the instant at which it will be full: each try moves that instant one step away.
-        new = insert(SignInBrake).values(kind=kind, subject=subject, full_at=func.now() + step)
-        moved = new.on_conflict_do_update(
-            index_elements=[SignInBrake.kind, SignInBrake.subject],
-            set_={"full_at": func.greatest(SignInBrake.full_at, func.now()) + step},
-        )
-        row = (await db.execute(moved.returning(SignInBrake.full_at, func.now()))).one()
-        full_at, now = row[0], row[1]
-        return max(0.0, (full_at - now - allowance.tries * step).total_seconds())
+        rows = [
+            {"kind": kind, "subject": subject, "full_at": func.now() + steps[kind]}
+            for kind, subject in sorted(subjects.items())  # in the same order everywhere: nobody deadlocks
+        ]
+        new = insert(SignInBrake).values(rows)
+        moved = func.greatest(SignInBrake.full_at, func.now()) + (new.excluded.full_at - func.now())
+        taken = new.on_conflict_do_update(
+            index_elements=[SignInBrake.kind, SignInBrake.subject], set_={"full_at": moved}
+        ).returning(SignInBrake.kind, SignInBrake.full_at, func.now())
+        waits = [
+            full_at - now - self._allowances[kind].tries * steps[kind]
+            for kind, full_at, now in (await db.execute(taken)).all()
+        ]
+        if max(waits) > timedelta():
+            await db.rollback()
+            raise SignInBrakedError(max(waits).total_seconds())
+        await db.commit()
 
     async def put_back(self, db: AsyncSession, subjects: Mapping[str, Digest]) -> None:
         """The password was right, or was not looked at: put a try back into each bucket; the caller commits."""
