@@ -205,7 +205,7 @@ async def _keep(db: AsyncSession, claim: Claim, answer: Answer) -> None:
 
 
 async def _give_up(db: AsyncSession, claim: Claim) -> None:
-    await db.close()  # a rollback would take away, under the hands of other requests, rows that are remembered
+    await db.close()  # whatever the attempt left undone
     await _update(db, claim, free_at=func.now())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 import httpx
-import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -39,32 +39,29 @@ async def test_an_answer_that_is_held_is_not_sent_again_but_logged(
     assert {row.user_id for row in logged} == {registered_user.id}
 
 
-@pytest.mark.parametrize("held", ['"another"', 'W/"another", "third"', ""])
-async def test_another_answer_than_the_one_held_is_sent(
-    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, held: str
-) -> None:
-    await publish_windows(db, [make_window("AAPL")])
-
-    assert (await ask(client, registered_user, headers={"If-None-Match": held})).status_code == 200
-
-
-async def test_one_of_several_held_answers_or_any_is_enough(
+async def test_only_an_answer_that_is_held_is_spared(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
-    """Strong or weak: the comparison is weak."""
+    """One of several, strong or weak, as the comparison is weak; and not for who may not ask."""
     await publish_windows(db, [make_window("AAPL")])
     tag = (await ask(client, registered_user)).headers["etag"]
 
-    for held in (f'"x", {tag}', tag.removeprefix("W/"), "*"):
-        assert (await ask(client, registered_user, headers={"If-None-Match": held})).status_code == 304
+    statuses = {
+        held: (await ask(client, registered_user, headers={"If-None-Match": held})).status_code
+        for held in (f'"x", {tag}', tag.removeprefix("W/"), "*", '"another"', 'W/"another", "third"', "")
+    }
+
+    assert list(statuses.values()) == [304, 304, 304, 200, 200, 200]
+    assert (await client.get("/predict/AAPL", headers={"If-None-Match": tag})).status_code == 401
 
 
 async def test_whatever_the_answer_says_is_in_its_tag(
-    client: httpx.AsyncClient, registered_user: Account, other_user: Account, db: AsyncSession
+    app: FastAPI, client: httpx.AsyncClient, registered_user: Account, other_user: Account, db: AsyncSession
 ) -> None:
-    """Other days shown, another ticker, another cutoff; but neither who asks nor how long it took."""
+    """Other days shown, another ticker, another cutoff; but not who asks, how long it took, or who wrote it."""
     await publish_windows(db, [make_window("AAPL", cutoff=date(2013, 2, 28)), make_window("IBM", seed=8)])
     first = await ask(client, registered_user)
+    await app.state.champions.reload()  # what was written before is written anew, as another process would
     same = await ask(client, other_user)
     others = [await ask(client, registered_user, path) for path in ("/predict/AAPL?days_ahead=6", "/predict/IBM")]
     await publish_windows(db, [make_window("AAPL", version=DataVersion("t", 2, "1" * 64))])
@@ -75,12 +72,3 @@ async def test_whatever_the_answer_says_is_in_its_tag(
 
     assert same.headers["etag"] == first.headers["etag"]
     assert len({answer.headers["etag"] for answer in (first, *others, later)}) == 4
-
-
-async def test_who_may_not_ask_is_not_told_that_nothing_changed(
-    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
-) -> None:
-    await publish_windows(db, [make_window("AAPL")])
-    tag = (await ask(client, registered_user)).headers["etag"]
-
-    assert (await client.get("/predict/AAPL", headers={"If-None-Match": tag})).status_code == 401
