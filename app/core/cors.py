@@ -12,7 +12,15 @@ ASKED_WITH = (
     "X-Request-ID",
     "traceparent",
 )
-SHOWN = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+SHOWN = (
+    "ETag",
+    "Idempotency-Replayed",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+)
 PREFLIGHT_SECONDS = 600
 
 

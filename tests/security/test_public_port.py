@@ -127,7 +127,7 @@ def test_v3_4_2_only_a_site_that_is_named_may_read_answers(server: Server) -> No
 
 
 def test_v3_5_2_a_browser_asks_before_it_sends_and_is_told_no(server: Server) -> None:
-    asking = {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization"}
+    asking = {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization, x-api-key"}
 
     friend = server.http.options("/users/me", headers={"Origin": FRIEND, **asking})
     stranger = server.http.options("/users/me", headers={"Origin": STRANGER, **asking})
