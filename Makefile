@@ -2,6 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PACKAGES := data_pipeline ml_lifecycle app cli
+WORKERS ?= 2
 
 # uv is in requirements-dev.txt itself; the hosts of a registry never enter the files
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -11,7 +12,8 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  PYTHON=/path/to/python3.13 names the interpreter; ONCE=1 ends the demo after its answer; SOURCE=sample asks no Yahoo"
+	@echo "  PYTHON=/path/to/python3.13 names the interpreter; ONCE=1 ends the demo after its answer; SOURCE=sample asks no Yahoo;"
+	@echo "  WORKERS=3 is for make test: so many processes of tests at a time"
 
 set-up: ## Make .venv with all requirements, once
 	@PYTHON="$(PYTHON)" tools/set-up
@@ -23,7 +25,7 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 	@$(BIN)/closecast serve
 
 test: set-up ## All tests with branch coverage, 90 % at least
-	@$(BIN)/python -m pytest --ignore tests/fuzz -n 2 --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest --ignore tests/fuzz -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=90
 
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
