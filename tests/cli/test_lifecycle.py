@@ -43,7 +43,7 @@ def converted_once(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return archives
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)  # two trainings and two exports, on a machine that may be busy with others
 def test_a_network_goes_from_bars_to_champion(
     closecast: Closecast,
     home: Path,
