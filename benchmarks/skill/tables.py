@@ -16,10 +16,10 @@ EARLIER_LOOK = """\
 This is the second look at these days. The first, on 2026-11-21 at bundle `ea3db1fa3ddf` (three LSTMs and nothing beside
 them), gave +1.52 / +1.59 / +1.63 / +1.34 % over the naive. Since then boosted trees and the share's own last 1,000 days
 were averaged in, columns added and fixed offsets believed in part, each chosen on other tickers and days before
-2024-08-02 ([input columns](input_columns.md), [calibration](calibration.md)). The baselines changed, too: EWMA
-simulation lost the noise of its draws, AutoETS its dependence on the price level; and p-values count overlapping days
-for what they are worth. A later choice must be made on the choice part alone. CI's short version shows four of the
-tickers."""
+2024-08-02 ([training](training.md), [input columns](input_columns.md), [calibration](calibration.md)). The baselines
+changed, too: EWMA simulation lost the noise of its draws, AutoETS its dependence on the price level; and p-values count
+overlapping days for what they are worth. A later choice must be made on the choice part alone. CI's short version shows
+four of the tickers."""
 REPORTED_MAPE = 2.24  # per cent, of a reference system on CMIG4.SA
 REPORTED_MAE = 3.13  # of another, whose ticker is unknown
 
