@@ -34,7 +34,7 @@ NAMES = {
     "tutorial": "the tutorial way",
 }
 HOME = Path(".closecast/serving-benchmark")
-TICKERS, ACCOUNTS, AHEAD = 10, 4, 1_024
+TICKERS, ACCOUNTS, AHEAD = 10, 4, 512
 CONNECTIONS = (16, 64)
 LONGER = {"tutorial": 5}  # times as long: it answers some ten a second
 STARTS, OPEN_ROUNDS = 3, 2
