@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.app.accounts import Account
 from tests.app.windows import make_bars
@@ -74,10 +73,9 @@ async def test_system_b(client: httpx.AsyncClient, registered_user: Account) -> 
     assert set((await client.get("/")).json()) == {"title", "description", "version"}
 
 
-@pytest.mark.parametrize("path", ["/infer/", "/infer"])
-async def test_system_c(client: httpx.AsyncClient, registered_user: Account, path: str) -> None:
-    """`POST /infer/ {sequence}` of rows and of closes."""
-    for sequence in (HIGH_LOW_CLOSE_VOLUME, CLOSES):
+async def test_system_c(client: httpx.AsyncClient, registered_user: Account) -> None:
+    """`POST /infer/ {sequence}` of rows and of closes, with and without the slash."""
+    for path, sequence in (("/infer/", HIGH_LOW_CLOSE_VOLUME), ("/infer", HIGH_LOW_CLOSE_VOLUME), ("/infer/", CLOSES)):
         said = await post(client, registered_user, path, {"sequence": sequence})
 
         assert isinstance(said["prediction"], float)
