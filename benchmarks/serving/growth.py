@@ -144,6 +144,8 @@ class Growth:
                 measured = self._loads(group, self._installation.tickers, connections=64)
                 cpu = median(sum(each.server_share for each in round_) for round_ in measured)
                 rate = median(round_[0].per_second for round_ in measured)
+                if not rate:
+                    raise RuntimeError("no answer came in the time: the machine is too busy, or give it more --seconds")
                 part.add(size, rate, cpu / rate * 1e6)
         return part
 
