@@ -1,7 +1,7 @@
 """Every method of a backtest is looked at; the command does so with real trainings, these tests with cheap ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray
 from data_pipeline.processing.volatility import log_returns
-from ml_lifecycle.evaluation.look_ahead_methods import check_method, methods_that_learn_little
+from ml_lifecycle.evaluation.look_ahead_methods import LEARNT_BARS, check_method, methods_that_learn_little
 from ml_lifecycle.evaluation.methods.per_ticker import PerTickerMethod
 from ml_lifecycle.evaluation.methods.registry import METHODS
 from ml_lifecycle.export.manifest import LEVELS
@@ -45,11 +45,13 @@ class Learner:
     later: int = 0
     levels: tuple[float, ...] = LEVELS
     history_needed: int = 252
+    fits: list[int] = field(default_factory=list)  # bars that each training was given
 
     def fitted(self, bars_by_ticker: Mapping[str, BarArrays]) -> Spread:
         """See ``Trainable``."""
         if self.one_ticker and len(bars_by_ticker) > 1:
             raise AssertionError("it learns of one ticker alone")
+        self.fits.append(sum(map(len, bars_by_ticker.values())))
         return Spread(
             float(np.mean([np.nanstd(log_returns(bars.adj_close)) for bars in bars_by_ticker.values()])), self.later
         )
@@ -61,6 +63,15 @@ def test_a_method_that_learns_is_trained_and_walked_with(one_ticker: bool) -> No
 
     assert clean == []
     assert {(fault.stage, fault.column) for fault in peeking} == {("backtest", "mine")}
+
+
+def test_where_each_ticker_is_trained_for_itself_one_is_trained_four_times_on_its_newest_bars() -> None:
+    """On the bars as they are and with three other futures: minutes become seconds."""
+    method = Learner(one_ticker=True)
+
+    list(check_method("mine", method, universe()))
+
+    assert method.fits == [LEARNT_BARS] * 4
 
 
 def test_a_method_that_does_not_learn_is_looked_at_by_its_forecasts() -> None:
