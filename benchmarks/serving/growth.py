@@ -64,7 +64,8 @@ def main() -> int:
         batches = growth.by_batch()
         rows = growth.by_rows([n for n in ROWS if n <= told.rows])
     parts = (tickers, rows, workers, batches)
-    text = "\n\n".join([f"Measured {page.machine()}.", *(part.table for part in parts)])
+    shown = "![How the cost grows](serving-benchmarks-growth.svg)"
+    text = "\n\n".join([f"Measured {page.machine()}.", *(part.table for part in parts), shown])
     picture = plots.panels([(part.title, part.unit, part.curves) for part in parts])
     if told.out is None:
         print(text)

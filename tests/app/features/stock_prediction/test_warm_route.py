@@ -12,10 +12,11 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError
+from app.core.limits import Limits
 from app.features.market_data.service import publish_windows
 from app.features.registry import promotion, service
 from app.features.stock_prediction.service import ForecastDesk
@@ -149,30 +150,34 @@ async def test_a_new_window_a_new_champion_and_a_new_line_of_the_ledger_void_the
 
 async def until(ask: Callable[..., Any], told: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The first answer that says so; notifications take milliseconds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             answer: dict[str, Any] = (await ask()).json()
             if told(answer):
                 return answer
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.03)
 
 
 async def test_an_answer_is_stale_from_the_instant_on_at_which_a_newer_bar_is_final(
     ask: Callable[..., Any], db: AsyncSession, endpoint_calls: list[str]
 ) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=0.6)
-    window = fresh_window("MSFT")
-    await publish_windows(db, [replace(window, known_at=(soon, *window.known_at[1:]))])
-    path = "/predict/MSFT"
-    before = [(await ask(path)).json()["data"]["stale"] for _ in range(2)]
-    assert datetime.now(UTC) < soon
+    path, soon, before = "", datetime.now(UTC), [True]
+    # A busy machine may need longer to ask before that instant.
+    for ticker, seconds in (("AAA", 0.6), ("BBB", 5.0), ("CCC", 20.0)):
+        path, soon, window = f"/predict/{ticker}", datetime.now(UTC) + timedelta(seconds=seconds), fresh_window(ticker)
+        await publish_windows(db, [replace(window, known_at=(soon, *window.known_at[1:]))])
+        endpoint_calls.clear()
+        before = [(await ask(path)).json()["data"]["stale"] for _ in range(3)]
+        if datetime.now(UTC) < soon:
+            break
     calls_before = len(endpoint_calls)
 
-    await asyncio.sleep((soon - datetime.now(UTC)).total_seconds())
+    await asyncio.sleep(max(0.0, (soon - datetime.now(UTC)).total_seconds()))
     after = [(await ask(path)).json()["data"]["stale"] for _ in range(2)]
 
-    assert (before, after) == ([False, False], [True, True])
-    assert (calls_before, len(endpoint_calls)) == (1, 2)  # the endpoint asks the worker for it, once in a while
+    assert (before, after) == ([False] * 3, [True] * 2)
+    assert calls_before < 3
+    assert len(endpoint_calls) == calls_before + 1  # the endpoint asks the worker for it, once in a while
 
 
 async def test_what_was_signed_out_is_refused_within_a_second(
@@ -193,13 +198,26 @@ async def test_what_was_signed_out_is_refused_within_a_second(
     assert endpoint_calls == []
 
 
-async def test_limits_hold_on_the_short_way(ask: Callable[..., Any], app: FastAPI, endpoint_calls: list[str]) -> None:
-    """The burst of a second is 100 requests, the first of which was FastAPI's."""
-    answers = await asyncio.gather(*(ask() for _ in range(130)))
+async def test_limits_hold_on_the_short_way(
+    ask: Callable[..., Any],
+    app: FastAPI,
+    settings: Settings,
+    sessions: async_sessionmaker[AsyncSession],
+    endpoint_calls: list[str],
+) -> None:
+    """Five a second are allowed, and one more than five forecasts a day."""
+    narrow = settings.model_copy(update={"burst_per_second": 5, "forecasts_per_day": 7})  # one was taken before
+    app.state.limits = Limits(narrow, sessions)
 
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert 20 <= len(refused) <= 40
-    assert all("retry-after" in answer.headers and "ratelimit" in answer.headers for answer in refused)
+    answers = [await ask() for _ in range(8)]
+    await asyncio.sleep(2.0)
+    answers += [await ask() for _ in range(4)]
+
+    refused = {answer.json()["type"] for answer in answers if answer.status_code == 429}
+    assert refused == {"/problems/too-many-requests", "/problems/daily-quota"}
+    assert sum(answer.status_code == 200 for answer in answers) == 6
+    assert all("retry-after" in answer.headers for answer in answers if answer.status_code == 429)
+    assert all("ratelimit" in answer.headers for answer in answers)
     assert endpoint_calls == []
 
 
