@@ -1,241 +1,193 @@
-"""Which input columns, and which way of training, earn their place: one network per row, on two walk-forward folds.
+"""Which input columns, members and ways of training earn their place, on four folds that walk forward.
 
-    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet [--table training]
+    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet --table members
+    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet --table columns
+    python benchmarks/input_columns/run.py --bars ../shared/data/us_panel_2010_2026.parquet --table training
 
-prints the tables of docs/input_columns.md, in about ten minutes each on two free cores. Each fold trains, stops by the
-days after, and is measured on the days after those. Days after 2024-07 are not read: they belong to the test part of
-the backtests, and so does every held-out ticker.
+print the tables of docs/input_columns.md. Each fold trains, stops by the nine months after, makes its offsets from the
+nine after those and is measured on what follows. Days after 2024-07 are not read: they belong to the test part of the
+backtests, and so does every held-out ticker. ``members`` trains the packaged default once per fold (some six minutes on
+two free cores); every row of the others is a network of one seed of its own, trained anew on every fold (three).
 """
 
 import argparse
-import hashlib
 import platform
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
-from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from benchmarks.input_columns.folds import (
+    FOLDS,
+    SHOWN_HORIZONS,
+    Bars,
+    Fold,
+    FoldData,
+    Scored,
+    difference,
+    fold_data,
+    read_bars,
+    scored,
+)
+from data_pipeline.processing.bar_arrays import FloatArray
 from data_pipeline.processing.event_columns import EVENT_COLUMNS
 from data_pipeline.processing.indicators import INDICATORS
-from data_pipeline.processing.market import with_means_of
-from data_pipeline.processing.scaler import fit_scaler
-from ml_lifecycle.evaluation.baselines import naive_quantiles_at
-from ml_lifecycle.evaluation.metrics import pinball_losses
-from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
-from ml_lifecycle.training.config import TrainingConfig, load_config
-from ml_lifecycle.training.pairs import TrainingData, gather
-from ml_lifecycle.training.parts import Parts
-from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
+from ml_lifecycle.evaluation.calibration import believed_offsets, conformal_offsets
+from ml_lifecycle.training.config import load_config
 
-FOLDS = (
-    Parts(date(2020, 6, 30), date(2021, 6, 30), date(2022, 12, 31)),
-    Parts(date(2022, 12, 31), date(2023, 10, 31), date(2024, 7, 31)),
-)
-SHOWN_HORIZONS = (1, 5, 10, 21)
-
-CLOSES = ("log_return",)
-OHLC = (*CLOSES, "range_volatility", "gap")
-BARS = (*OHLC, "volume_ratio")
-SCORED = (*BARS, "event_score")
 MARKET = ("market_return", "market_absolute_return")
-CLASSICS = tuple(column.name for column in INDICATORS)
+SEASON = ("season_sine", "season_cosine")
+EVENTS = tuple(column.name for column in EVENT_COLUMNS)
+YEARLY = tuple(name for name in EVENTS if name.startswith("yearly"))
+SLOW = ("volatility_state_slow", "range_state_slow", "drawdown")
+SHAPE = ("tail_weight", "volatility_swing", "overnight_share")
+VOLUME = ("volume_state_fast", "volume_state_slow")
+RANGE = ("range_today", "range_week")
 LEVEL = ("volatility_level",)
-STATES = (*LEVEL, "volatility_state_fast", "volatility_state_medium", "range_state_fast", "range_state_medium")
-WEEK = (*STATES, "weekday_sine", "weekday_cosine")
-SEASONAL = tuple(column.name for column in EVENT_COLUMNS if column.name.startswith("seasonal_event"))
-YEARLY = tuple(column.name for column in EVENT_COLUMNS if column.name.startswith("yearly_event"))
-EVENTS = (*WEEK, *SEASONAL, *YEARLY)
-MORE = (*EVENTS, "volatility_state_slow", "range_state_slow", "drawdown", "days_since_event")
+DEFAULT = load_config("default")
 
-COLUMN_SETS = {
-    "returns and short volatility": (
-        ("log_return", "absolute_return"),
-        ("short_volatility_level", "short_volatility_state"),
-    ),
-    "closes only": (CLOSES, LEVEL),
-    "open, high, low, close": (OHLC, LEVEL),
-    "the bars: … and volume": (BARS, LEVEL),
-    "bars, states of volatility, weekday": (BARS, WEEK),
-    "… and market, no events": ((*BARS, *MARKET), WEEK),
-    "… and event score, events by quarter": (SCORED, (*WEEK, *SEASONAL)),
-    "… and events by year": (SCORED, EVENTS),
-    "… and slow states, drawdown, days since event": (SCORED, MORE),
-    "… and market": ((*SCORED, *MARKET), MORE),
-    "the 14 classics alone": (CLASSICS, LEVEL),
+
+def less(names: Sequence[str]) -> dict[str, Any]:
+    """The default's columns without some."""
+    kept = [tuple(name for name in lists if name not in names) for lists in (DEFAULT.columns, DEFAULT.context_columns)]
+    return {"columns": kept[0], "context_columns": kept[1]}
+
+
+def more(names: Sequence[str]) -> dict[str, Any]:
+    """The default's context with more."""
+    return {"context_columns": (*DEFAULT.context_columns, *names)}
+
+
+COLUMNS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "without range, tails, swing, nights, volume (seven)": less((*SHAPE, *VOLUME, *RANGE)),
+    "without any event": less((*EVENTS, "event_score")),
+    "and the season of the year": more(SEASON),
+    "without the yearly events": less(YEARLY),
+    "without slow states, drawdown": less(SLOW),
+    "without tails, swing, nights": less(SHAPE),
+    "without states of the volume": less(VOLUME),
+    "without range of the day, of the week": less(RANGE),
+    "and momentum": more(("momentum_month", "momentum_half_year")),
+    "and market inputs in the window": {"columns": (*DEFAULT.columns, *MARKET)},
+    "the 14 classics, level": {"columns": tuple(each.name for each in INDICATORS), "context_columns": LEVEL},
 }
-NEWEST = {"weight_average": 0.0}
-TRAINING_SETS: dict[str, dict[str, Any]] = {
-    "as packaged": {},
-    "newest weights": NEWEST,
-    "newest weights, learning rate 0.001": {**NEWEST, "learning_rate": 1e-3},
-    "newest weights, learning rate 0.001, a look every 60 batches": {
-        **NEWEST,
-        "learning_rate": 1e-3,
-        "validate_every": 60,
-    },
-    "dropout of 0.2 between LSTM and Dense": {"layers": ["LSTM", "Dropout", "Dense", "ReLU", "Linear"], "dropout": 0.2},
+TRAINING: dict[str, dict[str, Any]] = {
+    "default": {},
+    "newest weights, learning rate 0.001": {"weight_average": 0.0, "learning_rate": 1e-3},
+    "averaged weights, learning rate 0.001": {"learning_rate": 1e-3},
+    "dropout of 0.2 behind the LSTM": {"layers": ["LSTM", "Dropout", "Dense", "ReLU", "Linear"], "dropout": 0.2},
     "16 cells": {"hidden_size": 16},
+    "no LSTM, 5 bars": {"layers": ["Flatten", "Dense", "ReLU", "Linear"], "lookback": 5},
+    "scale of 0.94 and 0.995 over 500 days": {"scale_decays": (0.94, 0.995), "scale_length": 500},
     "every fifth day": {"every_days": 5},
 }
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One column set: gain in mean pinball loss over the naive, by fold and shown horizon."""
-
-    name: str
-    n_inputs: int
-    history_needed: int
-    gains: list[list[float]]
-    kept_rounds: list[int]
-    seconds: float
-
-
 def main() -> None:
-    """Measure every set on every fold and write the table."""
+    """Measure every row on every fold and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bars", type=Path, required=True, help="us_panel_2010_2026.parquet")
     parser.add_argument("--tickers", type=int, help="the first so many; all that are not held out if left out")
-    parser.add_argument("--members", type=int, default=1, help="seeds that are averaged")
-    parser.add_argument("--table", choices=("columns", "training"), default="columns")
+    parser.add_argument("--table", choices=("members", "columns", "training"), default="members")
+    parser.add_argument("--rows", type=int, help="the first so many rows only")
     told = parser.parse_args()
     bars = read_bars(told.bars, told.tickers)
-    print(render_head(told.bars.name, len(bars), told.members), flush=True)
-    for name, changes in sets_of(told.table).items():
-        print(render(measure(name, load_config("default", members=told.members, **changes), bars)), flush=True)
+    print(head(told.bars.name, len(bars)), flush=True)
+    if told.table == "members":
+        for line in member_lines(bars):
+            print(line, flush=True)
+        return
+    table = COLUMNS if told.table == "columns" else TRAINING
+    first: list[Scored] = []
+    for name, changes in list(table.items())[: told.rows]:
+        own = [network_alone(bars, fold, changes) for fold in FOLDS]
+        first = first or own
+        print(line_of(name, own, first), flush=True)
 
 
-def sets_of(table: str) -> dict[str, dict[str, Any]]:
-    """What is changed in the packaged default, by the row's name."""
-    if table == "training":
-        return TRAINING_SETS
-    return {name: {"columns": columns, "context_columns": context} for name, (columns, context) in COLUMN_SETS.items()}
+def network_alone(bars: Bars, fold: Fold, changes: Mapping[str, Any]) -> Scored:
+    """One seed of a changed default: LSTM only, before offsets."""
+    alone = {"members": 1, "tree_share": 0.0, "long_run_shares": ()}
+    data = fold_data(load_config("default", **{**alone, **changes}), bars, fold)
+    _, heads = data.trained()
+    return scored(data.config, data.measured, heads[:, 0] * data.measured.unit[..., None])
 
 
-def read_bars(file: Path, n_tickers: int | None) -> dict[str, BarArrays]:
-    """Tickers in the order of their digests, without those held out; nothing after the last part."""
-    frame = pl.scan_parquet(file).filter(pl.col("date") <= FOLDS[-1].calibration_end).collect()
-    tickers = [ticker for ticker in sorted(frame["ticker"].unique().to_list(), key=_digest) if not held_out(ticker)]
-    bars = {
-        ticker: _bar_arrays(frame.filter(pl.col("ticker") == ticker).sort("date")) for ticker in tickers[:n_tickers]
+def member_lines(bars: Bars) -> Iterator[str]:
+    """What each part of the default adds."""
+    by_fold = [member_rows(fold_data(DEFAULT, bars, fold)) for fold in FOLDS]
+    beside = [rows["as served: … and believed n / (n + 100)"] for rows in by_fold]
+    for name in by_fold[0]:
+        yield line_of(name, [rows[name] for rows in by_fold], beside)
+
+
+def member_rows(data: FoldData) -> dict[str, Scored]:
+    """Every row on one fold, by its name."""
+    config = data.config
+    lstm, trees = data.trained(), data.trees()
+    shares = np.array(config.long_run_shares)[:, None]
+
+    def averaged(tree_share: float, long_run: FloatArray | float) -> list[FloatArray]:
+        """Scaled quantiles of the calibration and the measured part."""
+        both = []
+        for part, own, other in zip((data.calibration, data.measured), lstm, trees, strict=True):
+            members = (1.0 - tree_share) * np.sort(own.mean(axis=1), axis=-1) + tree_share * other
+            both.append((1.0 - long_run) * members + long_run * part.naive / part.unit[..., None])
+        return both
+
+    def judged(told: FloatArray) -> Scored:
+        return scored(config, data.measured, told * data.measured.unit[..., None])
+
+    calibration, served = averaged(config.tree_share, shares)
+    actual = data.calibration.actual / data.calibration.unit
+    offsets = conformal_offsets(actual, calibration, config.levels)
+    n_days = len(np.unique(data.calibration.day))
+    half = believed_offsets(offsets, config.horizons, n_days=n_days)
+    alone = np.broadcast_to(data.unconditional, served.shape)
+    return {
+        "unconditional quantiles in units of the scale": judged(alone),
+        "one LSTM": judged(lstm[1][:, 0]),
+        f"{config.members} LSTMs": judged(averaged(0.0, 0.0)[1]),
+        "boosted trees": judged(averaged(1.0, 0.0)[1]),
+        "LSTMs and trees, half each": judged(averaged(0.5, 0.0)[1]),
+        f"LSTMs and trees ({config.tree_share})": judged(averaged(config.tree_share, 0.0)[1]),
+        "LSTMs and long run": judged(averaged(0.0, shares)[1]),
+        "LSTMs and long run, twice its shares": judged(averaged(0.0, 2.0 * shares)[1]),
+        f"LSTMs, trees ({config.tree_share}) and long run": judged(served),
+        "… with offsets, believed in full": judged(served + offsets),
+        "as served: … and believed n / (n + 100)": judged(served + half),
     }
-    return with_means_of(list(bars), bars)
 
 
-def held_out(ticker: str) -> bool:
-    """Whether no network of this project is chosen or trained on the ticker.
-
-    By the whole digest and by its first four bytes: the panel itself was drawn by the former, which leaves only four.
-    """
-    return _digest(ticker) % 5 == 0 or (_digest(ticker) >> 224) % 5 == 0
-
-
-def measure(name: str, config: TrainingConfig, bars: dict[str, BarArrays]) -> Measured:
-    """Train, stop and measure on each fold."""
-    started = time.monotonic()
-    measured = [_on_fold(config, bars, parts) for parts in FOLDS]
-    return Measured(
-        name=name,
-        n_inputs=len(config.columns) + len(config.context_columns),
-        history_needed=config.input_spec.history_needed,
-        gains=[gains for gains, _ in measured],
-        kept_rounds=[kept for _, kept in measured],
-        seconds=time.monotonic() - started,
-    )
-
-
-def _on_fold(config: TrainingConfig, bars: dict[str, BarArrays], parts: Parts) -> tuple[list[float], int]:
-    """Gains over the naive on the last part, and the look whose weights were kept."""
-    from ml_lifecycle.training.determinism import make_deterministic
-
-    make_deterministic(config.seed)
-    from ml_lifecycle.models.lstm_model import build_network
-    from ml_lifecycle.training.fitting import fit
-
-    data = gather(config, bars, parts)
-    sample = data.series.windows(sample_rows(data.pairs["train"]))
-    scaler = fit_scaler(config.scaler, sample.window, sample.context)
-    networks = build_network(config, unconditional_quantiles(data.pairs["train"], config))
-    fitted = fit(config, networks, data, scaler)
-    heads = scaled_quantiles(networks.served, data.series, data.pairs["calibration"].rows, scaler)
-    return gains_over_naive(config, data, bars, heads), fitted.best_round
-
-
-def gains_over_naive(
-    config: TrainingConfig, data: TrainingData, bars: dict[str, BarArrays], heads: FloatArray
-) -> list[float]:
-    """Percent of the naive's mean pinball loss by shown horizon, in log returns."""
-    rows = data.pairs["calibration"].rows
-    unit = data.series.scale[rows, None] * np.sqrt(np.array(config.horizons))
-    actual, quantiles = data.pairs["calibration"].targets * unit, heads * unit[..., None]
-    naive = np.concatenate(list(_naive_at(rows, config, bars, data.tickers)))
-    gains = []
-    for place in map(config.horizons.index, SHOWN_HORIZONS):
-        beside = pinball_losses(actual[:, place], naive[:, place], config.levels).mean()
-        own = pinball_losses(actual[:, place], quantiles[:, place], config.levels).mean()
-        gains.append(100.0 * float(1.0 - own / beside))
-    return gains
-
-
-def render_head(source: str, n_tickers: int, members: int) -> str:
+def head(source: str, n_tickers: int) -> str:
     """What was measured where, and the head of the table."""
-    horizons = "".join(f" h = {horizon} |" for _ in FOLDS for horizon in SHOWN_HORIZONS)
-    spans = "; ".join(f"{parts.validation_end} to {parts.calibration_end}" for parts in FOLDS)
+    spans = "; ".join(f"{fold.calibration_end} to {fold.measured_end}" for fold in FOLDS)
+    days = "".join(f" h = {horizon} |" for horizon in SHOWN_HORIZONS)
+    folds = "".join(f" fold {number} |" for number in range(1, len(FOLDS) + 1))
     return "\n".join(
         [
-            f"{datetime.now(UTC):%Y-%m-%d}; `{source}`, {n_tickers} tickers (none of the held-out ones), "
-            f"{members} seed; {platform.machine()}, two shared cores, Python {platform.python_version()}. "
-            f"Measured on: {spans}.",
+            f"{datetime.now(UTC):%Y-%m-%d}; `{source}`, {n_tickers} tickers (none of the held-out ones); "
+            f"{platform.machine()}, two shared cores, Python {platform.python_version()}. Measured: {spans}.",
             "",
-            f"| column set | inputs | bars needed |{horizons} kept looks | seconds |",
-            f"|---|---|---|{'---|' * len(SHOWN_HORIZONS) * len(FOLDS)}---|---|",
+            f"| |{days}{folds} all | beside | tickers % | MAE, 21 | coverage |",
+            f"|---|{'---|' * (len(SHOWN_HORIZONS) + len(FOLDS) + 5)}",
         ]
     )
 
 
-def render(row: Measured) -> str:
-    """One line of the table."""
-    cells = "".join(f" {gain:+.2f} |" for gains in row.gains for gain in gains)
-    kept = ", ".join(map(str, row.kept_rounds))
-    return f"| {row.name} | {row.n_inputs} | {row.history_needed} |{cells} {kept} | {row.seconds:.0f} |"
-
-
-def _naive_at(
-    rows: np.ndarray, config: TrainingConfig, bars: dict[str, BarArrays], tickers: tuple[str, ...]
-) -> Iterator[FloatArray]:
-    """Naive quantiles of the pairs, ticker by ticker, in the order of the joined series."""
-    first = 0
-    for ticker in tickers:
-        series = bars[ticker]
-        ends = rows[(rows >= first) & (rows < first + len(series))] - first
-        yield _naive_of(ticker, ends, config, series)
-        first += len(series)
-
-
-_naive_seen: dict[tuple[str, bytes], FloatArray] = {}
-
-
-def _naive_of(ticker: str, ends: np.ndarray, config: TrainingConfig, series: BarArrays) -> FloatArray:
-    """The same cutoffs come with every column set, and a thousand returns are sorted for each."""
-    key = (ticker, ends.tobytes())
-    if key not in _naive_seen:
-        _naive_seen[key] = naive_quantiles_at(series.adj_close, ends, config.horizons, config.levels)
-    return _naive_seen[key]
-
-
-def _bar_arrays(frame: pl.DataFrame) -> BarArrays:
-    prices = {name: frame[name].cast(pl.Float64).to_numpy() for name in ("open", "high", "low", "close", "volume")}
-    return BarArrays(frame["date"].to_numpy().astype("datetime64[D]"), adj_close=prices["close"], **prices)
-
-
-def _digest(ticker: str) -> int:
-    return int(hashlib.sha256(ticker.encode()).hexdigest(), 16)
+def line_of(name: str, own: Sequence[Scored], beside: Sequence[Scored]) -> str:
+    """One row: means over folds by horizon, over horizons by fold, and the difference to another row."""
+    gains = np.stack([each.gains for each in own])
+    cells = [f"{gain:+.2f}" for gain in (*gains.mean(axis=0), *gains.mean(axis=1), gains.mean())]
+    points, error = difference(own, beside)
+    cells.append("–" if own is beside or not error else f"{points:+.2f} ± {error:.2f}")
+    cells.append(" ".join(f"{100 * share:.0f}" for share in np.mean([each.tickers for each in own], axis=0)))
+    cells.append(f"{np.mean([each.relative_mae[-1] for each in own]):.4f}")
+    cells.append(f"{100 * np.mean([each.misses for each in own]):.2f}")
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

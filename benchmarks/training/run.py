@@ -1,9 +1,13 @@
 """How fast networks train, and what limits it: the same batches through each way of running them.
 
     python benchmarks/training/run.py [--batches 40] [--variants default,xla]
+    python benchmarks/training/run.py --panel ../shared/data/us_panel_2010_2026.parquet
 
 prints the table of docs/training.md, in about three minutes on two cores. Prices are made up: speed does not depend on
 them. Each variant runs in a process of its own; one whose libraries are not installed says so.
+
+With ``--panel`` the packaged default is trained, calibrated and written once, on every ticker of a file: how long, by
+the clock and by the processor, and how much memory. Days after its calibration part are not read.
 
 Windows/s counts windows times members: a window is read by every member of the network. The processor's time is told
 beside the clock's, since the clock also counts whatever else the machine does.
@@ -17,14 +21,17 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.scaler import Scaler, fit_scaler
+from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.training.config import TrainingConfig, load_config
 from ml_lifecycle.training.pairs import TrainingData, gather, network_inputs
 from ml_lifecycle.training.parts import Parts
@@ -32,6 +39,7 @@ from ml_lifecycle.training.training_statistics import sample_rows
 
 PARTS = Parts(date(2018, 12, 31), date(2019, 6, 30), date(2019, 12, 31))
 N_TICKERS, N_BARS = 40, 2600
+PANEL_PARTS = Parts(date(2022, 12, 31), date(2023, 10, 31), date(2024, 8, 1))
 WARM_BATCHES = 3  # the first ones are traced and compiled
 
 
@@ -62,16 +70,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batches", type=int, default=40)
     parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--panel", type=Path, help="file of bars: train the default on all of it, once")
     parser.add_argument("--child", choices=sorted(VARIANTS), help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.child:
         print(json.dumps(measure(VARIANTS[told.child], told.batches)))
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    if told.panel:
+        print(whole_panel(told.panel))
+        return
     print("| variant | windows/s | at full use of two cores | feeding | first batches | peak memory |")
     print("|---|---|---|---|---|---|")
     for name in told.variants.split(","):
         print(_row(VARIANTS[name], _in_child(name, told.batches)), flush=True)
+
+
+def whole_panel(file: Path) -> str:
+    """Train on every ticker of the file; one line of what that took."""
+    from ml_lifecycle.evaluation.backtest_bars import read_file_bars
+    from ml_lifecycle.training.train import train
+
+    bars = {ticker: each.until(PANEL_PARTS.calibration_end) for ticker, each in read_file_bars(file).items()}
+    config = load_config("default", **asdict(PANEL_PARTS))
+    version = DataVersion(table_id=file.stem, version=0, content_sha256="0" * 64)  # timed, never exported
+    started, processor = time.monotonic(), time.process_time()
+    with TemporaryDirectory() as folder:
+        content = train(config, bars, data_version=version, out_dir=Path(folder)).content
+    seconds, processor = time.monotonic() - started, time.process_time() - processor
+    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"{len(content.tickers)} tickers, {content.pairs['train']:,} windows of {config.members} members, kept look "
+        f"{content.best_round} of {len(content.history) - 1}: {seconds:.0f} s by the clock, {processor:.0f} s of the "
+        f"processors, {mib:,.0f} MiB at the peak"
+    )
 
 
 def measure(variant: Variant, n_batches: int) -> dict[str, float]:
