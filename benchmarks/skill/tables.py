@@ -13,7 +13,7 @@ from ml_lifecycle.evaluation.backtest_run import BacktestResult
 
 SHORT = "This is the short version: it says that the machinery runs, not how good the forecasts are."
 EARLIER_LOOK = """\
-This is the second look at these days. The first, on 2026-11-21 at bundle `ea3db1fa3ddf` (three LSTMs and nothing beside
+These days had been looked at before. The first look, on 2026-11-21 at bundle `ea3db1fa3ddf` (three LSTMs, nothing beside
 them), gave +1.52 / +1.59 / +1.63 / +1.34 % over the naive. Since then boosted trees and the share's own last 1,000 days
 were averaged in, columns added and fixed offsets believed in part, each chosen on other tickers and days before
 2024-08-02 ([training](training.md), [input columns](input_columns.md), [calibration](calibration.md)). The baselines
@@ -42,7 +42,7 @@ def _head(figures: Figures, seconds: float) -> Iterator[str]:
     yield f"The network learnt from {len(figures.learnt)} tickers of `{figures.extent.panel}`, targets to"
     yield f"{manifest.train_end}, and was calibrated to {manifest.calibration_end}.{trained} Everything below is about"
     yield f"{len(figures.held_out)} other tickers, at every fifth trading day from {first} to {last}: nothing was"
-    yield f"learnt from these tickers or these days, and nothing was chosen by them.{_unscored(figures.panel)}\n"
+    yield f"learnt from these tickers or these days, and no choice used their figures.{_unscored(figures.panel)}\n"
     yield f"{SHORT if quick else EARLIER_LOOK}\n"
 
 
