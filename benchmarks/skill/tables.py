@@ -13,7 +13,7 @@ from ml_lifecycle.evaluation.backtest_run import BacktestResult
 
 SHORT = "This is the short version: it says that the machinery runs, not how good the forecasts are."
 EARLIER_LOOK = """\
-These days had been looked at before. The first look, on 2026-11-21 at bundle `ea3db1fa3ddf` (three LSTMs, nothing beside
+These days were looked at before. The first look, on 2026-11-21 at bundle `ea3db1fa3ddf` (three LSTMs, nothing beside
 them), gave +1.52 / +1.59 / +1.63 / +1.34 % over the naive. Since then boosted trees and the share's own last 1,000 days
 were averaged in, columns added and fixed offsets believed in part, each chosen on other tickers and days before
 2024-08-02 ([training](training.md), [input columns](input_columns.md), [calibration](calibration.md)). The baselines
