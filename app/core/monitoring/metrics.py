@@ -39,8 +39,9 @@ class ForecastOutcome(StrEnum):
 
 
 FORECAST_ROUTES = frozenset({"/predict", "/predict/{ticker:path}"})
-# Who may not ask has asked for nothing: a flood of strangers must not thin out the share of failures.
-NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# Who may not ask, or not as often, has asked for nothing: neither strangers nor one user past their limits may thin out
+# the share of failures. Every 429 is the asker's own limit; an API that is too busy says 503.
+NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 forecasts_total = Counter("closecast_forecasts_total", "Forecasts asked for, by how that ended.", ["outcome"])
 inference_seconds = Histogram(

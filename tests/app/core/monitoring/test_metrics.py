@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.limits_daily import DailyQuotaError
 from app.core.monitoring import metrics
 from app.core.monitoring.metrics import ForecastOutcome, count_source_error, outcome_of
 from data_pipeline.sources.base import RateLimitedError
@@ -97,7 +98,6 @@ def test_a_source_error_is_counted_by_its_cause() -> None:
     [
         (404, ForecastOutcome.UNKNOWN),
         (422, ForecastOutcome.REFUSED),
-        (429, ForecastOutcome.REFUSED),
         (413, ForecastOutcome.REFUSED),
         (503, ForecastOutcome.UNAVAILABLE),
         (500, ForecastOutcome.FAILED),
@@ -147,6 +147,22 @@ async def test_what_nobody_foresaw_counts_as_failed(
 
     assert answer.status_code == 500
     assert counted(before) == {ForecastOutcome.FAILED: 1}
+
+
+async def test_who_is_past_their_limit_has_asked_for_no_forecast(
+    app: FastAPI, client: httpx.AsyncClient, registered_user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One user in a loop would else hide that the forecasts of all others fail."""
+
+    async def refuse(*_: object) -> None:
+        raise DailyQuotaError(7, 60.0)
+
+    monkeypatch.setattr(app.state.forecast_desk, "answer", refuse)
+    before = outcomes()
+
+    answer = await client.get("/predict/AAPL", headers=registered_user.headers)
+
+    assert (answer.status_code, counted(before)) == (429, {})
 
 
 async def test_strangers_and_other_routes_count_as_no_forecast(
