@@ -116,7 +116,8 @@ class ModelInfo(Part):
     created_at: datetime
     age: int = Field(description="Days since the bundle was made.")
     past_max_age: bool
-    history_needed: int
+    history_needed: int = Field(description="Bars that one forecast needs, warm-up included.")
+    history_used: int = Field(description="Newest bars that can change a forecast.")
     horizons: list[int]
     quantile_levels: list[float]
     train_start: date | None = Field(description="Day of the oldest bar that it was trained on.")

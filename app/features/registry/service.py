@@ -105,6 +105,7 @@ def describe(champion: Champion, now: datetime, *, flagged: bool) -> ModelInfo:
         age=champion.age(now).days,
         past_max_age=flagged,
         history_needed=manifest.history_needed,
+        history_used=manifest.history_used,
         horizons=list(manifest.horizons),
         quantile_levels=list(manifest.quantile_levels),
         train_start=manifest.train_start,

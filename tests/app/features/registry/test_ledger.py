@@ -90,6 +90,7 @@ async def test_model_info_names_what_answers(client: httpx.AsyncClient, register
     info = (await client.get("/model/info", headers=registered_user.headers)).json()
 
     assert (info["kind"], info["promotion"], info["past_max_age"]) == ("reference", "reference", False)
+    assert (info["history_needed"], info["history_used"]) == (252, 1_031)
     assert info["current_params"] == {"seq_length": 252, "hidden_size": None}
     assert {name: info["metrics"][name] for name in ("mae", "rmse", "mape")} == {
         "mae": None,
