@@ -17,7 +17,7 @@ def sample_data(
     ticker: Annotated[str, typer.Option(help="A stored ticker.")],
     out: Annotated[Path, typer.Option(dir_okay=False, help="File to write; one that is there is replaced.")],
     rows: Annotated[
-        int | None, typer.Option(min=1, help="Newest bars written; none: as many as the champion needs.")
+        int | None, typer.Option(min=1, help="Newest bars written; none: as many as the champion uses, or are stored.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
@@ -42,8 +42,9 @@ def sample_data(
 async def _read(settings: Settings, ticker: str, rows: int | None) -> SampleData:
     from app.features.registry.crud import find_bundle, newest_promotions
     from app.features.registry.errors import NoChampionError
-    from app.features.stock_prediction.samples import sample_of
+    from app.features.stock_prediction.samples import SampleSize, sample_of
     from app.supervisor.one_session import one_session
+    from data_pipeline.processing.lstm_preprocessor import InputKind
 
     async with one_session(settings) as db:
         if rows is None:
@@ -51,5 +52,8 @@ async def _read(settings: Settings, ticker: str, rows: int | None) -> SampleData
             bundle = await find_bundle(db, champion[0].bundle_id) if champion else None
             if bundle is None:
                 raise NoChampionError
-            rows = int(bundle.manifest["history_needed"])
-        return await sample_of(db, ticker, n_rows=rows)
+            needed, used = int(bundle.manifest["history_needed"]), int(bundle.manifest["history_used"])
+            size = SampleSize(needed, used, whole_bars=bundle.manifest["input_kind"] == InputKind.OHLCV)
+        else:
+            size = SampleSize(rows, rows)
+        return await sample_of(db, ticker, size)

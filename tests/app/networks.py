@@ -11,8 +11,9 @@ from app.features.registry.service import register_bundle
 from app.models.promotion import Promotion
 from data_pipeline.processing.lstm_preprocessor import InputSpec
 from ml_lifecycle.export.canonical_json import canonical_json
+from ml_lifecycle.export.long_run import long_run_history
 from ml_lifecycle.export.writing import write_bundle
-from tests.ml_lifecycle.export.handmade import SPEC, make_contents, make_manifest
+from tests.ml_lifecycle.export.handmade import HEADS, SPEC, answered, make_contents, make_manifest
 
 
 def training_column(name: str, *, deviation: float = 10.0) -> dict[str, Any]:
@@ -24,6 +25,18 @@ def write_network(bundles: Path, spec: InputSpec = SPEC, *, trained_on: Sequence
     """A bundle whose two-column network reads ``spec``; gives its folder."""
     contents = {**make_contents(spec), "reference.json": canonical_json({"columns": list(trained_on)})}
     return write_bundle(bundles, contents, make_manifest(contents, spec))
+
+
+def write_network_with_long_run(bundles: Path) -> Path:
+    """A network that needs fewer bars than it uses: 271 and 1,031."""
+    spec = SPEC.model_copy(update={"lookback": 252})
+    contents = make_contents(spec)
+    plain = make_manifest(contents, spec)
+    shares = (0.25,) * HEADS
+    used = long_run_history(spec.history_needed, shares)
+    draft = plain.model_copy(update={"long_run_shares": shares, "history_used": used})
+    manifest = draft.model_copy(update={"golden": answered(draft, contents)})
+    return write_bundle(bundles, contents, manifest)
 
 
 async def register(db: AsyncSession, folder: Path) -> str:

@@ -26,7 +26,7 @@ async def store_aapl(database: str, home: Path) -> None:
 def test_the_file_holds_a_window_that_the_api_takes(
     closecast: Closecast, database: str, home: Path, tmp_path: Path
 ) -> None:
-    """As many rows as the champion needs, or as were asked for; what is wrong is one line and no file."""
+    """As many rows as the champion uses and are stored, or as were asked for; what is wrong is one line and no file."""
     asyncio.run(store_aapl(database, home))
     file = tmp_path / "a file.json"
 
@@ -36,10 +36,10 @@ def test_the_file_holds_a_window_that_the_api_takes(
     no_ticker = closecast("sample-data", "--ticker", "../x", "--out", str(tmp_path / "c"))
 
     assert (done.code, done.out) == (0, ""), done.err
-    assert "252 days of AAPL up to 2013-03-01 written to" in done.err
+    assert "300 days of AAPL up to 2013-03-01 written to" in done.err
     window = PredictRequest.model_validate(json.loads(file.read_bytes())).own_window
     assert window is not None
-    assert (window.n_rows, window.missing) == (252, ())
+    assert (window.n_rows, window.missing) == (300, ())
     assert json.loads(fewer.out)["rows"] == 60
     assert (unknown.code, no_ticker.code, (tmp_path / "c").exists()) == (3, 2, False)
     assert unknown.err.count("\n") == 1

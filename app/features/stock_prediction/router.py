@@ -32,7 +32,7 @@ from app.features.stock_prediction.errors import (
 from app.features.stock_prediction.log_writer import LogQueueFullError
 from app.features.stock_prediction.posted import Posted, PostedBatch
 from app.features.stock_prediction.predict_bodies import BatchRequest, PredictRequest
-from app.features.stock_prediction.samples import sample_of
+from app.features.stock_prediction.samples import SampleSize, sample_of
 from app.features.stock_prediction.schemas import (
     BatchRead,
     ForecastRead,
@@ -47,7 +47,7 @@ from app.features.stock_prediction.schemas import (
 from app.features.stock_prediction.service import ForecastDesk, Question
 from app.schemas.page import Page
 from data_pipeline.errors import InsufficientHistoryError, NothingStoredError
-from data_pipeline.processing.lstm_preprocessor import UnusableBarsError
+from data_pipeline.processing.lstm_preprocessor import InputKind, UnusableBarsError
 from data_pipeline.serving_window import PUBLISHED_BARS
 from data_pipeline.sources.base import (
     BeforeListingError,
@@ -177,13 +177,18 @@ async def sample_data(
     _user: PredictUser,
     ticker: Annotated[str | None, Query(description="A stored one; left out: the first by alphabet.")] = None,
     rows: Annotated[
-        int | None, Query(ge=1, le=PUBLISHED_BARS, description="Left out: as many as the champion needs.")
+        int | None, Query(ge=1, le=PUBLISHED_BARS, description="Left out: as many as the champion uses, or are stored.")
     ] = None,
 ) -> SampleData:
     """A body that `POST /predict` and `POST /infer` take, from stored bars."""
     champions: ChampionHolder = request.app.state.champions
-    n_rows = rows or champions.serving(datetime.now(UTC)).bundle.manifest.history_needed
-    return await sample_of(db, None if ticker is None else parse_ticker(ticker), n_rows=n_rows)
+    if rows is None:
+        manifest = champions.serving(datetime.now(UTC)).bundle.manifest
+        whole_bars = manifest.input_kind is InputKind.OHLCV
+        size = SampleSize(manifest.history_needed, manifest.history_used, whole_bars=whole_bars)
+    else:
+        size = SampleSize(rows, rows)
+    return await sample_of(db, None if ticker is None else parse_ticker(ticker), size)
 
 
 @router.get("/predictions", responses=problem_responses(InvalidCursorError))

@@ -1,9 +1,11 @@
 """Bodies that ``POST /predict`` takes, made from stored bars: for whoever wants to see what one looks like."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.market_data import service as market_data
@@ -18,8 +20,21 @@ COLUMNS = ("open", "high", "low", "close", "adj_close", "volume")
 NEEDED = ("close", "adj_close")
 
 
-async def sample_of(db: AsyncSession, ticker: str | None, *, n_rows: int) -> SampleData:
-    """The newest ``n_rows`` stored bars of a ticker as a window; of the first stored one where none is named.
+@dataclass(frozen=True)
+class SampleSize:
+    """How many rows are wanted: ``most`` where as many are stored, and never fewer than ``least``.
+
+    For a bundle these are its ``history_used`` and ``history_needed``: with the former the answer is that of the stored
+    ticker. ``whole_bars``: older rows are left out rather than a column that the newest ``least`` have.
+    """
+
+    least: int
+    most: int
+    whole_bars: bool = False
+
+
+async def sample_of(db: AsyncSession, ticker: str | None, size: SampleSize) -> SampleData:
+    """The newest stored bars of a ticker as a window; of the first stored one where none is named.
 
     Raises
     ------
@@ -28,9 +43,11 @@ async def sample_of(db: AsyncSession, ticker: str | None, *, n_rows: int) -> Sam
     UnusableBarsError : a close among them is missing or not positive.
     """
     window = await read_window(db, ticker or await _first_stored(db))
-    bars = bars_of(window).after_last_hole().last(n_rows)
-    if len(bars) < n_rows:
-        raise InsufficientHistoryError(needed=n_rows, found=len(bars), ticker=window.ticker)
+    bars = bars_of(window).after_last_hole().last(size.most)
+    if len(bars) < size.least:
+        raise InsufficientHistoryError(needed=size.least, found=len(bars), ticker=window.ticker)
+    if size.whole_bars:
+        bars = _of_the_same_columns(bars, size.least)
     return SampleData(
         ticker=window.ticker,
         exchange=window.exchange,
@@ -50,14 +67,23 @@ async def _first_stored(db: AsyncSession) -> str:
 
 def _rows(bars: BarArrays, ticker: str) -> Iterator[dict[str, date | float]]:
     """Whole rows; a column of which a value is unusable is left out throughout: the rows of a window must agree."""
-    columns = {name: getattr(bars, name) for name in COLUMNS}
-    least = {name: 0.0 if name == "volume" else LEAST_PRICE for name in COLUMNS}
-    usable = {
-        name: values.tolist()
-        for name, values in columns.items()
-        if (np.isfinite(values) & (values >= least[name])).all()
-    }
+    usable = {name: getattr(bars, name).tolist() for name, known in _usable(bars).items() if known.all()}
     if missing := [name for name in NEEDED if name not in usable]:
         raise UnusableBarsError(f"{ticker}: {missing[0]} is missing or not positive on one of the days")
     for place, day in enumerate(bars.trading_day.tolist()):
         yield {"trading_day": day, **{name: values[place] for name, values in usable.items()}}
+
+
+def _of_the_same_columns(bars: BarArrays, least: int) -> BarArrays:
+    """The bars since the last one that lacks a column which the newest ``least`` have."""
+    lacking = ~np.all([known for known in _usable(bars).values() if known[-least:].all()], axis=0)
+    return bars[int(np.flatnonzero(lacking)[-1]) + 1 :] if lacking.any() else bars
+
+
+def _usable(bars: BarArrays) -> dict[str, NDArray[np.bool_]]:
+    """By column, on which days its value may be posted."""
+    columns = {name: getattr(bars, name) for name in COLUMNS}
+    return {
+        name: np.isfinite(values) & (values >= (0.0 if name == "volume" else LEAST_PRICE))
+        for name, values in columns.items()
+    }

@@ -270,7 +270,7 @@ class SampleRow(Part):
 
 
 class SampleData(Part):
-    """A body that `POST /predict` takes: as many stored bars as the champion needs."""
+    """A body that `POST /predict` takes: as many stored bars as can change the champion's forecast."""
 
     ticker: str
     exchange: str
