@@ -5,6 +5,7 @@ training graphs, subgraphs, sparse or external tensors and anything to come neve
 """
 
 from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.onnx_growth import PlainNode, integers_product, require_bounded_growth
 from ml_lifecycle.export.protobuf_wire import MalformedMessageError, read_fields
 
 ALLOWED_OPERATORS = frozenset(
@@ -21,11 +22,21 @@ _MODEL_FIELDS = {1, 2, 3, 4, 5, 6, _MODEL_GRAPH, _MODEL_OPSET, 14}
 _OPSET_DOMAIN = 1
 _GRAPH_NODE, _GRAPH_INITIALIZER = 1, 5
 _GRAPH_FIELDS = {_GRAPH_NODE, 2, _GRAPH_INITIALIZER, 10, 11, 12, 13}
-_NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _NODE_FIELDS = {1, 2, 3, _NODE_OPERATOR, _NODE_ATTRIBUTE, 6, _NODE_DOMAIN}
 _ATTRIBUTE_TENSOR = 5
 _ATTRIBUTE_FIELDS = {1, 2, 3, 4, _ATTRIBUTE_TENSOR, 7, 8, 9, 13, 20}
-_TENSOR_FIELDS = {1, 2, 4, 5, 7, 8, 9, 12}  # neither 13 (external data) nor 14 (where the data lie)
+_TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW = 2, 8, 9
+_TENSOR_FIELDS = {
+    1,
+    _TENSOR_TYPE,
+    4,
+    5,
+    7,
+    _TENSOR_NAME,
+    _TENSOR_RAW,
+    12,
+}  # neither 13 (external data) nor 14 (where the data lie)
 
 
 def require_plain_graph(content: bytes, *, name: str) -> None:
@@ -40,6 +51,7 @@ def require_plain_graph(content: bytes, *, name: str) -> None:
         if len(graphs) != 1:
             raise BundleRefusedError(f"{name} holds {len(graphs)} graphs")
         _check_graph(graphs[0])
+        require_bounded_growth(*_plain_nodes(graphs[0]), name=name)
     except MalformedMessageError as error:
         raise BundleRefusedError(f"{name} is no ONNX file: {error}") from error
 
@@ -71,6 +83,40 @@ def _check_graph(graph: memoryview) -> None:
             _check_node(_as_message(value))
         elif number == _GRAPH_INITIALIZER:
             _only(_TENSOR_FIELDS, _as_message(value), "tensor")
+
+
+def _plain_nodes(graph: memoryview) -> tuple[list[PlainNode], dict[str, int]]:
+    """Every node, and the product of each initializer of plain integers by its name."""
+    nodes: list[PlainNode] = []
+    shapes: dict[str, int] = {}
+    for number, value in read_fields(graph):
+        if number == _GRAPH_NODE:
+            nodes.append(_plain_node(_as_message(value)))
+        elif number == _GRAPH_INITIALIZER:
+            tensor = _as_message(value)
+            name = next((_as_text(text) for field, text in read_fields(tensor) if field == _TENSOR_NAME), "")
+            product = _integers(tensor)
+            if product is not None:
+                shapes[name] = max(product, shapes.get(name, 1))  # of two by one name the bigger: either may be read
+    return nodes, shapes
+
+
+def _plain_node(node: memoryview) -> PlainNode:
+    fields = list(read_fields(node))
+    inputs, outputs, operator = (
+        tuple(_as_text(value) for number, value in fields if number == wanted)
+        for wanted in (_NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR)
+    )
+    attributes = [_as_message(value) for number, value in fields if number == _NODE_ATTRIBUTE]
+    held = [_as_message(value) for each in attributes for kind, value in read_fields(each) if kind == _ATTRIBUTE_TENSOR]
+    constant = _integers(held[0]) if len(held) == 1 else None
+    return PlainNode("".join(operator), inputs, outputs, constant)
+
+
+def _integers(tensor: memoryview) -> int | None:
+    fields = dict(read_fields(tensor))
+    kind, raw = fields.get(_TENSOR_TYPE), fields.get(_TENSOR_RAW)
+    return integers_product(kind, bytes(raw)) if isinstance(kind, int) and isinstance(raw, memoryview) else None
 
 
 def _check_node(node: memoryview) -> None:

@@ -19,11 +19,18 @@ import h5py
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from ml_lifecycle.export.bundle import EngineName, load_bundle
-from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.errors import BundleRefusedError, InferenceError
+from ml_lifecycle.export.manifest import HORIZONS
+from ml_lifecycle.export.onnx_engine import open_graph, run_graph
+from ml_lifecycle.export.scale_trees_graph import scale_trees_graph
+from ml_lifecycle.models.scale_trees import ScaleTrees, Tree
 from tests.ml_lifecycle.export.handmade import (
+    HEADS,
+    N_LEVELS,
+    SPEC,
     copy_bundle,
     make_archive,
     make_keras_config,
@@ -404,7 +411,47 @@ def break_types(model: onnx.ModelProto) -> None:
     model.graph.node[4].input[0] = "nowhere"
 
 
+def expand_to(*shape: int, axes: int = 0) -> Callable[[onnx.ModelProto], None]:
+    """A few bytes that ask for gigabytes: a shape of the file's own, its numbers doubled ``axes`` times over."""
+
+    def change(model: onnx.ModelProto) -> None:
+        model.graph.initializer.append(numpy_helper.from_array(np.array(shape), "big_0"))
+        model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "little"))
+        for step in range(axes):
+            doubled = helper.make_node("Concat", [f"big_{step}"] * 2, [f"big_{step + 1}"], axis=0)
+            model.graph.node.insert(step, doubled)
+        model.graph.node.insert(axes, helper.make_node("Expand", ["little", f"big_{axes}"], ["unused"]))
+
+    return change
+
+
+def expand_as_the_window_says(model: onnx.ModelProto) -> None:
+    """The golden window may ask for little, and another one for gigabytes."""
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "little"))
+    model.graph.node.insert(0, helper.make_node("Cast", ["window"], ["wanted"], to=TensorProto.INT64))
+    model.graph.node.insert(1, helper.make_node("Expand", ["little", "wanted"], ["unused"]))
+
+
+def square(model: onnx.ModelProto) -> None:
+    """Small numbers multiplied."""
+    model.graph.node.insert(0, helper.make_node("Mul", ["shape", "shape"], ["wanted"]))
+    model.graph.node.insert(1, helper.make_node("Expand", ["bias", "wanted"], ["unused"]))
+
+
+def double(model: onnx.ModelProto) -> None:
+    """Thirty nodes that each join a tensor to itself."""
+    for step in range(30):
+        given = f"doubled_{step - 1}" if step else "context"
+        model.graph.node.insert(step, helper.make_node("Concat", [given, given], [f"doubled_{step}"], axis=1))
+
+
 ONNX = {
+    "expanded": (onnx_with(expand_to(500_000_000)), "Expand makes a tensor of over 4,194,304 elements"),
+    "expanded along many axes": (onnx_with(expand_to(30_000, 1, 30_000)), "over 4,194,304 elements"),
+    "expanded to a doubled shape": (onnx_with(expand_to(8, axes=4)), "over 4,194,304 elements"),
+    "expanded as the window says": (onnx_with(expand_as_the_window_says), "shape that cannot be told beforehand"),
+    "expanded to a calculated shape": (onnx_with(square), "shape that cannot be told beforehand"),
+    "doubled and doubled": (onnx_with(double), "Concat makes a tensor of over 4,194,304 elements"),
     "external data": (onnx_with(keep_outside), "tensor has a field 13"),
     "external data in a constant": (onnx_with(keep_attribute_outside), "tensor has a field 13"),
     "custom domain": (onnx_with(use_custom_domain), "operator domain 'com.evil'"),
@@ -433,6 +480,41 @@ def test_onnx_graph_beyond_the_list(case: str, network_folder: Path, tmp_path: P
     """One flat graph of known operators with its weights inside."""
     make, reason = ONNX[case]
     check(tampered_file("network.onnx", make), reason, network_folder, tmp_path, "onnx", side_effects)
+
+
+def test_a_shape_within_bounds_is_taken(network_folder: Path, tmp_path: Path) -> None:
+    """An LSTM's first state is expanded to the batch."""
+    hostless = tampered_file("network.onnx", onnx_with(expand_to(1, 32)))(copy_bundle(network_folder, tmp_path))
+
+    load_bundle(hostless)
+
+
+SPLIT = Tree(column=(0, 0, 0), threshold=(0.0, 0.0, 0.0), left=(1, 1, 2), right=(2, 1, 2), value=(0.0, -0.5, 0.5))
+TREES = ScaleTrees(((SPLIT, SPLIT),), (0,) * len(HORIZONS), np.tile(np.linspace(-2.0, 2.0, N_LEVELS), (HEADS, 1)))
+TREES_INTERFACE = {"window": (SPEC.lookback, 2), "context": (1,), "quantiles": (HEADS, N_LEVELS)}
+
+
+def index_arrays(model: onnx.ModelProto) -> list[TensorProto]:
+    """Column, left and right of each node, root of each tree, and the shape of the answer."""
+    return [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64]
+
+
+@pytest.mark.parametrize("index", [-(10**9), 10**9])
+@pytest.mark.parametrize("place", range(5))
+def test_trees_that_point_outside_their_arrays_answer_nothing(place: int, index: int) -> None:
+    """Every step checks its bounds: memory that is not the trees' is never read."""
+    asked = {"window": np.zeros((2, SPEC.lookback, 2), np.float32), "context": np.array([[-1.0], [1.0]], np.float32)}
+    graph = scale_trees_graph(TREES, lookback=SPEC.lookback, n_columns=2, n_context=1)
+    sound = run_graph(open_graph(graph, "member_trees.onnx", TREES_INTERFACE), asked)
+    assert sound[1, 0, -1] > sound[0, 0, -1]
+    model = onnx.load_from_string(graph)
+    arrays = index_arrays(model)
+    assert len(arrays) == 5
+
+    arrays[place].raw_data = np.full_like(numpy_helper.to_array(arrays[place]), index).tobytes()
+
+    with pytest.raises((InferenceError, BundleRefusedError)):
+        run_graph(open_graph(model.SerializeToString(), "member_trees.onnx", TREES_INTERFACE), asked)
 
 
 # The Keras archive, on both engines: with "keras" everything here is refused before Keras is imported ----------------
