@@ -36,7 +36,7 @@ from app.features.monitoring.router import router as monitoring_router
 from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
-from app.features.stock_prediction.warm_route import WarmRoute
+from app.features.stock_prediction.warm_route import Spellings, WarmRoute
 from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
 
@@ -132,6 +132,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(SingleKeysInBodiesMiddleware)
     app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.body_limit_bytes)
     instrument(app)
+    app.state.spellings = Spellings()
     app.add_middleware(WarmRoute, admit=admit_forecast)  # counts by itself what it answers
     allow_origins(app, settings.cors_origins)
     app.add_middleware(HeaderLimitMiddleware, limit_bytes=settings.header_limit_bytes)

@@ -22,7 +22,6 @@ from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.own_window_desk import OwnWindowDesk
 from app.features.stock_prediction.partitions import ensure_partitions
 from app.features.stock_prediction.service import ForecastDesk
-from app.features.stock_prediction.warm_route import Spellings
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     listener.on(CHAMPION_CHANNEL, champions.reload)
     listener.on(CHAMPION_CHANNEL, partial(_make_partitions_again, sessions))
     windows, freezer = WindowDesk(listener, settings), Freezer(sessions)
-    app.state.spellings = Spellings()
     app.state.forecast_desk = desk = ForecastDesk(champions, windows, freezer, log)
     app.state.batch_desk = BatchDesk(champions, windows, freezer, desk)
     app.state.bundle_shelf = shelf = BundleShelf(settings)

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from statistics import median
 from time import perf_counter
 
 import pytest
@@ -45,7 +44,7 @@ async def test_an_unknown_account_takes_as_long_as_a_known_one(hasher: PasswordH
         known.append(await seconds_to_verify(hasher, hashed))
         unknown.append(await seconds_to_verify(hasher, None))
 
-    assert 0.6 < median(unknown) / median(known) < 1.6
+    assert 0.6 < min(unknown) / min(known) < 1.6  # the least disturbed of each
 
 
 async def seconds_to_verify(hasher: PasswordHasher, hashed: str | None) -> float:
