@@ -28,7 +28,7 @@ N_BARS = 1_300  # some five years, as the worker publishes them
 TOKEN_LIFETIME = timedelta(hours=2)
 SECRET = "5f0c1d3a9be24786a1f7c3d2e4b60918"  # noqa: S105 (a server for minutes on this machine's own loopback)
 UNLIMITED = 1_000_000_000
-TRAINING_TICKERS = "AAPL,MSFT,KO,GE,IBM"
+TRAINING_TICKERS = "AAPL,GOOG,IBM,MSFT"  # of the packaged sample
 
 
 @dataclass(frozen=True)
