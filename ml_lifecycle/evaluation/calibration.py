@@ -47,7 +47,7 @@ def believed_offsets(offsets: FloatArray, horizons: Sequence[int], *, n_days: in
 
     Parameters
     ----------
-    n_days : trading days that the outcomes come from.
+    n_days : different cutoff days among the outcomes' forecasts: where one ticker is asked every tenth day, a tenth.
 
     >>> believed_offsets(np.array([[-1.0, 1.0], [-1.0, 1.0]]), (1, 10), n_days=100).round(3).tolist()
     [[-0.5, 0.5], [-0.091, 0.091]]

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
-from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
+from data_pipeline.processing.bar_arrays import BarArrays, DayArray, FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries, make_targets, prepare_series
 from data_pipeline.processing.scaler import Float32Array, Scaler
 from ml_lifecycle.export.long_run import with_long_run
@@ -49,7 +48,7 @@ class TrainingData:
     A ticker with holes gives one series for each piece between them.
 
     ``adj_closes`` are those pieces' adjusted closes, in the order of the joined series; ``skipped`` names the tickers
-    that have too few bars; ``calibration_days`` counts the market's trading days in the calibration part.
+    that have too few bars; ``calibration_days`` counts the different cutoff days among the calibration pairs.
     """
 
     series: PreparedSeries
@@ -73,6 +72,7 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     if not usable:
         raise TooFewPairsError(f"no ticker has the {needed} bars that one window needs")
     series: list[PreparedSeries] = []
+    calibration_days: list[DayArray] = []
     pairs: dict[str, list[PairSet]] = {name: [] for name in PART_NAMES}
     n_rows = 0
     # Tickers listed alike would otherwise share their cutoffs: every tenth day of the market, some weekdays only. A
@@ -82,6 +82,8 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
         series.append(prepare_series(piece, config.input_spec))
         for name, of_part in _pairs_by_part(config, series[-1], piece, parts, turns[ticker]).items():
             pairs[name].append(of_part.moved(n_rows))
+            if name == "calibration":
+                calibration_days.append(piece.trading_day[of_part.rows].astype("datetime64[D]"))
         n_rows += len(piece)
     by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}
     for name, of_part in by_part.items():
@@ -90,8 +92,8 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     tickers = tuple(sorted({ticker for ticker, _ in usable}))
     skipped = tuple(sorted(set(bars_by_ticker) - set(tickers)))
     adj_closes = tuple(piece.adj_close for _, piece in usable)
-    days = _days_between(parts.validation_end, parts.calibration_end, [piece for _, piece in usable])
-    return TrainingData(PreparedSeries.joined(series), adj_closes, by_part, tickers, skipped, days)
+    n_days = len(np.unique(np.concatenate(calibration_days)))
+    return TrainingData(PreparedSeries.joined(series), adj_closes, by_part, tickers, skipped, n_days)
 
 
 def network_inputs(series: PreparedSeries, rows: IntArray, scaler: Scaler) -> dict[str, Float32Array]:
@@ -121,12 +123,6 @@ def long_run_averaged(config: TrainingConfig, data: TrainingData, rows: IntArray
         )
     scaled: FloatArray = np.concatenate(averaged) / unit
     return scaled
-
-
-def _days_between(after: date, last: date, many_bars: Sequence[BarArrays]) -> int:
-    """How many days later than ``after``, up to ``last``, any of the series traded."""
-    days = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in many_bars]))
-    return int(np.sum((days > np.datetime64(after, "D")) & (days <= np.datetime64(last, "D"))))
 
 
 def _pairs_by_part(

@@ -125,7 +125,7 @@ def test_the_long_run_takes_its_share_of_every_head(forecaster: BundleForecaster
         np.testing.assert_allclose(one[row], (1 - share) * other[row] + share * empirical[row], rtol=0, atol=1e-12)
 
 
-def test_the_offsets_are_those_of_the_whole_average_and_believed_by_the_days_of_the_calibration_part(
+def test_the_offsets_are_those_of_the_whole_average_and_believed_by_the_days_of_its_cutoffs(
     checkpoint: Checkpoint,
 ) -> None:
     content, universe = checkpoint.content, tiny_universe()
@@ -135,12 +135,22 @@ def test_the_offsets_are_those_of_the_whole_average_and_believed_by_the_days_of_
     heads = scaled_quantiles(load_average(checkpoint), data.series, part.rows, checkpoint.scaler)
     whole = long_run_averaged(config, data, part.rows, heads)
     full = conformal_offsets(part.targets.astype(np.float64), whole, config.levels)
-    every_day = np.unique(np.concatenate([universe[ticker].trading_day for ticker in content.tickers]))
-    ends = np.array([content.validation_end, content.calibration_end], dtype="datetime64[D]")
-    independent = ((every_day > ends[0]) & (every_day <= ends[1])).sum() / np.array(config.horizons)
+    days = np.concatenate([universe[ticker].trading_day for ticker in content.tickers])[part.rows]
+    independent = len(np.unique(days)) / np.array(config.horizons)
 
     np.testing.assert_allclose(checkpoint.offsets, full * (independent / (independent + 100))[:, None], atol=1e-6)
     assert not np.allclose(whole, heads)
+
+
+def test_one_ticker_says_less_than_several_that_are_asked_on_other_days(checkpoint: Checkpoint) -> None:
+    """One that is asked every fourth day has as many days as outcomes; three in turn have three times as many."""
+    content, universe = checkpoint.content, tiny_universe()
+    parts = Parts(content.train_end, content.validation_end, content.calibration_end)
+
+    one, three = (gather(content.config, bars, parts) for bars in ({"T1": universe["T1"]}, universe))
+
+    assert one.calibration_days == len(one.pairs["calibration"])
+    assert three.calibration_days == len(three.pairs["calibration"]) > 2.5 * one.calibration_days
 
 
 def test_bars_of_the_long_run_count_and_older_ones_do_not(forecaster: BundleForecaster) -> None:
