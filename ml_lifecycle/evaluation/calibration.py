@@ -7,7 +7,7 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import FloatArray
 
 # Independent outcomes that are believed half: fewer say more about their months than about the network. By four
-# walk-forward folds; `python benchmarks/input_columns/run.py --table calibration` prints it.
+# walk-forward folds; `python benchmarks/input_columns/run.py --table members` prints it beside full belief.
 HALF_BELIEVED = 100.0
 
 

@@ -1,8 +1,13 @@
 """Split-conformal offsets."""
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from benchmarks.input_columns import run
 from ml_lifecycle.evaluation.calibration import believed_offsets, conformal_offsets
 from ml_lifecycle.evaluation.metrics import coverage
 
@@ -55,3 +60,13 @@ def test_few_independent_days_are_hardly_believed_and_very_many_nearly_in_full()
     np.testing.assert_allclose(few[:, 2], [0.6, 0.130435, 0.047619], atol=1e-6)
     np.testing.assert_allclose(few[:, 0], -few[:, 2])
     np.testing.assert_allclose(many, offsets, rtol=1e-3)
+
+
+def test_the_command_that_is_to_print_the_evidence_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown table ends with 2 before any bars are read."""
+    told = Path(sys.modules[believed_offsets.__module__].__file__ or "").read_text(encoding="utf-8")
+    (table,) = re.findall(r"benchmarks/input_columns/run\.py --table (\w+)", told)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--bars", "absent.parquet", "--table", table])
+
+    with pytest.raises(FileNotFoundError, match=r"absent\.parquet"):
+        run.main()
