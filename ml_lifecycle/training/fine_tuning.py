@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from pydantic import ValidationError
 
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.scaler import Scaler
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.export.bundle import load_bundle
-from ml_lifecycle.export.folder import NETWORK_KERAS
+from ml_lifecycle.export.canonical_json import parse_json_object
+from ml_lifecycle.export.errors import BundleRefusedError
+from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_KERAS
 from ml_lifecycle.export.manifest import Manifest
-from ml_lifecycle.training.checkpoint import TREES, Checkpoint
+from ml_lifecycle.training.checkpoint import TREES, Checkpoint, ColumnDistribution
 from ml_lifecycle.training.config import TrainingConfig, parse_config
 from ml_lifecycle.training.train import SAVE_EVERY_SECONDS, train
 
@@ -50,6 +53,7 @@ class Parent:
     """The bundle to go on from, checked.
 
     ``config`` is what it was trained with; ``train_end`` and ``calibration_end`` are what its manifest says.
+    ``reference_distribution`` is of its own training part, empty where its ``reference.json`` describes none.
     """
 
     bundle_id: str
@@ -59,6 +63,7 @@ class Parent:
     calibration_end: date
     scaler: Scaler
     network_file: Path
+    reference_distribution: tuple[ColumnDistribution, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -75,7 +80,12 @@ class Parent:
             raise ConfigurationError("the reference has no weights to go on from: name a network")
         config = parse_config(manifest.config, where=f"bundle {bundle.bundle_id[:12]}")
         ends = (manifest.train_end, manifest.calibration_end)
-        return cls(bundle.bundle_id, manifest, config, *ends, network.scaler, folder / NETWORK_KERAS)
+        reference = _read_reference(folder)
+        return cls(bundle.bundle_id, manifest, config, *ends, network.scaler, folder / NETWORK_KERAS, reference)
+
+    def train_start(self, own: date) -> date:
+        """The earlier of its own first bar and ``own``, that of the tickers that it is tuned on."""
+        return min(own, self.manifest.train_start or own)
 
     def trees(self) -> bytes | None:
         """The parent's boosted trees, as they lie in its folder; None where it has none."""
@@ -100,6 +110,15 @@ class Parent:
             weight.assign(weights[weight.path])
         if network_sha256(network) != self.manifest.weights_sha256:
             raise ConfigurationError(f"network.keras of bundle {self.bundle_id[:12]} holds other weights than it says")
+
+
+def _read_reference(folder: Path) -> tuple[ColumnDistribution, ...]:
+    """Of a bundle that loaded: the columns are those that its network reads."""
+    try:
+        listed = parse_json_object((folder / DRIFT_REFERENCE).read_bytes(), name=DRIFT_REFERENCE)["columns"]
+        return tuple(ColumnDistribution.model_validate(each) for each in listed)
+    except ValidationError as error:
+        raise BundleRefusedError(f"{DRIFT_REFERENCE}: {error.errors(include_url=False)[0]['msg']}") from error
 
 
 def fine_tune(

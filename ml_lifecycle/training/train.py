@@ -32,6 +32,7 @@ from ml_lifecycle.training.checkpoint import (
     TREES,
     Checkpoint,
     CheckpointContent,
+    ColumnDistribution,
     GoldenExample,
     NamedDataVersion,
     write_checkpoint,
@@ -100,6 +101,7 @@ def train(
     if trained.trees is not None:
         (out_dir / TREES).write_bytes(trained.trees)
     table = _test_scores(trained, bars_by_ticker)
+    own_start = min(bars_by_ticker[ticker][:1].cutoff for ticker in data.tickers)
     content = CheckpointContent(
         created_at=datetime.now(UTC),
         config=config,
@@ -111,7 +113,7 @@ def train(
         fine_tuned_from=parent.bundle_id if parent else None,
         parent_tickers=parent.manifest.tickers if parent else (),
         market_universe=market_universe,
-        train_start=min(bars_by_ticker[ticker][:1].cutoff for ticker in data.tickers),
+        train_start=parent.train_start(own_start) if parent else own_start,
         **asdict(parts),
         pairs={name: len(pairs) for name, pairs in data.pairs.items()},
         seed=config.seed,
@@ -121,7 +123,7 @@ def train(
         trees_sha256=None if trained.trees is None else hashlib.sha256(trained.trees).hexdigest(),
         calibration_offsets=trained.offsets.tolist(),
         adaptive=_adaptive(trained, bars_by_ticker),
-        reference_distribution=reference_distribution(config, trained.sample),
+        reference_distribution=_reference(trained, parent),
         golden=_golden(trained, bars_by_ticker),
         history=list(trained.fitted.history),
         best_round=trained.fitted.best_round,
@@ -221,6 +223,13 @@ def _scale_trees(config: TrainingConfig, data: TrainingData, scaler: Scaler) -> 
     spec = config.input_spec
     n_columns, n_context = len(spec.columns), len(spec.context_columns)
     return scale_trees_graph(learnt, lookback=spec.lookback, n_columns=n_columns, n_context=n_context)
+
+
+def _reference(trained: _Trained, parent: "Parent | None") -> list[ColumnDistribution]:
+    """A fine-tuned network still answers for all of its parent's tickers: drift is measured from what those were."""
+    if parent:
+        return list(parent.reference_distribution)
+    return reference_distribution(trained.config, trained.sample)
 
 
 def _adaptive(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> AdaptiveChoice:

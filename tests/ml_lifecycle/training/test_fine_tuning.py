@@ -1,6 +1,7 @@
 """Training that goes on from a bundle: whose weights, whose scaler, whose days."""
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Parent:
 def parent_of(checkpoint: Checkpoint) -> Parent:
     content, manifest = checkpoint.content, draft_manifest(checkpoint)
     ends = (content.train_end, content.calibration_end)
-    return Parent(PARENT, manifest, content.config, *ends, checkpoint.scaler, checkpoint.network_path)
+    reference = tuple(content.reference_distribution)
+    return Parent(PARENT, manifest, content.config, *ends, checkpoint.scaler, checkpoint.network_path, reference)
 
 
 def tuned(parent: Parent, folder: Path, **steering: object) -> Checkpoint:
@@ -67,6 +69,21 @@ def test_it_learns_from_its_own_tickers_and_says_of_which(parent: Parent, tmp_pa
     assert (manifest.fine_tuned_from, manifest.fine_tuned_tickers) == (PARENT, ("T1",))
     assert manifest.tickers == ("T1", "T2", "T3")
     assert (parent.manifest.fine_tuned_from, parent.manifest.fine_tuned_tickers) == (None, ())
+
+
+def test_it_answers_for_its_parents_tickers_and_so_starts_with_them_and_drifts_from_what_they_were(
+    parent: Parent, tmp_path: Path
+) -> None:
+    """T1's last 800 bars are younger than the parent's first day, and its distribution is its own."""
+    late = {"T1": one()["T1"].last(800)}
+    told = parse_config({"epochs": 1, "validate_every": 1, "patience": 2})
+
+    content = fine_tune(parent, told, late, data_version=DATA_VERSION, out_dir=tmp_path).content
+
+    assert content.train_start == parent.manifest.train_start == one()["T1"][:1].cutoff < late["T1"][:1].cutoff
+    assert tuple(content.reference_distribution) == parent.reference_distribution
+    older = replace(parent, manifest=parent.manifest.model_copy(update={"train_start": date(2020, 1, 1)}))
+    assert older.train_start(date(2010, 1, 4)) == date(2010, 1, 4)
 
 
 def _moved(checkpoint: Checkpoint) -> dict[str, Any]:

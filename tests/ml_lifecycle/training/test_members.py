@@ -192,6 +192,8 @@ def test_fine_tuning_keeps_its_parents_trees(
 
     assert tuned.content.trees_sha256 == checkpoint.content.trees_sha256
     assert tuned.trees() == checkpoint.trees()
+    assert tuned.content.reference_distribution == checkpoint.content.reference_distribution
+    assert tuned.content.train_start == checkpoint.content.train_start
 
 
 @pytest.mark.parametrize(
