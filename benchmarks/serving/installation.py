@@ -99,13 +99,17 @@ def _trained(settings: Settings) -> Path:
 
 
 async def _fill(settings: Settings, bundle: Path, names: Sequence[str], accounts: int) -> list[str]:
+    from sqlalchemy import delete
+
     from app.features.market_data.service import publish_windows
     from app.features.registry import crud as registry
     from app.features.registry.promotion import force
     from app.features.registry.service import register_bundle
+    from app.models.serving_window import ServingWindowRow
     from app.supervisor.one_session import one_session
 
     async with one_session(settings) as db:
+        await db.execute(delete(ServingWindowRow))  # the shares that the network learnt from are not measured
         bundle_id = await register_bundle(db, bundle)
         if (await registry.newest_promotions(db, limit=1))[0].bundle_id != bundle_id:
             await force(db, bundle_id, reason="benchmark", by="benchmark")
