@@ -41,8 +41,8 @@ from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
 
 DESCRIPTION = (
-    "Honest forecasts of the next closes of a stock: an LSTM beside the naive forecast, frozen before the outcome and "
-    "scored after it. No investment advice."
+    "Honest forecasts of the next closes of a stock: an LSTM beside the naive forecast, frozen before the "
+    "outcome. No investment advice."
 )
 
 # Ours are in the log and at /metrics.

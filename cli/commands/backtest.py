@@ -69,6 +69,8 @@ def backtest(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the bar
     if refit_window not in ("expanding", "sliding"):
         raise ConfigurationError(f"--refit-window is expanding or sliding, not {refit_window}")
+    if end is not None and end < start:
+        raise ConfigurationError(f"--to {end:%Y-%m-%d} is before --from {start:%Y-%m-%d}")
     plan = Plan(
         start=start.date(),
         end=end.date() if end else None,

@@ -103,6 +103,7 @@ def test_the_table_names_every_method_and_the_files(closecast: Closecast, prices
         (("best",), 2, "no bundle is called best"),
         (("naive", "--horizons", "0,5"), 2, "--horizons: whole numbers from 1 to 30"),
         (("naive", "--refit-window", "growing"), 2, "expanding or sliding"),
+        (("naive", "--to", "2000-01-01"), 2, "--to 2000-01-01 is before --from"),
         (("--method", "mine:Missing"), 2, "mine:Missing"),
         (("naive", "--tickers", "CCC"), 4, "CCC"),
         (("naive", "--reference", "best"), 2, "no method is called best"),
