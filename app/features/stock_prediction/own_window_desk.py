@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,8 +13,9 @@ from app.core.monitoring import metrics
 from app.features.registry.champion import Champion, ChampionHolder
 from app.features.registry.shelf import ASKED_FOR, CLOSES_NETWORK, BundleShelf
 from app.features.stock_prediction import answers
+from app.features.stock_prediction.asking import Asking
 from app.features.stock_prediction.errors import ClosesNetworkMissingError
-from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
+from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.own_windows import OwnWindow, ToldOfWindow, readable_by
 from app.features.stock_prediction.schemas import OwnWindowForecastRead, OwnWindowRead
 from data_pipeline.errors import InsufficientHistoryError
@@ -27,23 +27,13 @@ from ml_lifecycle.export.forecaster import StepQuantiles
 MOST_LOG_RETURN = 300.0  # e to this power, times any price that is taken, is still a float
 
 
-@dataclass(frozen=True)
-class OwnWindowQuestion:
-    """Who asks for a forecast of which window, and by which route; ``body_sha256`` is of the body as it came.
-
-    ``bundle`` is the one that an administrator asked for; None: whichever is to answer.
-    """
+@dataclass(frozen=True, kw_only=True)
+class OwnWindowQuestion(Asking):
+    """What follows on which window; ``body_sha256`` is of the body as it came."""
 
     window: OwnWindow
     told: ToldOfWindow
-    days_ahead: int
-    user_id: UUID
-    route: str
-    request_id: str | None
     body_sha256: bytes
-    bundle: Champion | None = None
-    api_key_id: UUID | None = None
-    logged_as: tuple[UUID, datetime] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,10 @@ class OwnWindowDesk:
             made_at=now,
             latency_ms=latency_ms,
         )
-        await self._log.append(_log_entry(question, reading.bundle, quantiles, latency_ms))
+        told = _logged(question, reading.bundle, quantiles)
+        await self._log.append(
+            question.log_entry(latency_ms=latency_ms, body_sha256=question.body_sha256, quantiles=told)
+        )
         metrics.forecasts_total.labels(metrics.ForecastOutcome.COMPUTED).inc()
         return answer
 
@@ -143,22 +136,6 @@ def _read(window: OwnWindow, reading: Reading) -> OwnWindowRead:
             "not_by_champion_because": reading.because,
         }
     )
-
-
-def _log_entry(question: OwnWindowQuestion, bundle: Champion, quantiles: StepQuantiles, latency_ms: float) -> LogEntry:
-    entry = LogEntry(
-        route=question.route,
-        latency_ms=latency_ms,
-        user_id=question.user_id,
-        api_key_id=question.api_key_id,
-        request_id=question.request_id,
-        days_ahead=question.days_ahead,
-        body_sha256=question.body_sha256,
-        quantiles=_logged(question, bundle, quantiles),
-    )
-    if question.logged_as is not None:
-        entry.id, entry.answered_at = question.logged_as
-    return entry
 
 
 def _logged(question: OwnWindowQuestion, bundle: Champion, quantiles: StepQuantiles) -> dict[str, Any]:

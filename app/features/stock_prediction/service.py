@@ -14,9 +14,10 @@ from app.features.market_data.windows import WindowDesk, is_stale
 from app.features.registry.champion import Champion, ChampionHolder
 from app.features.registry.errors import NoChampionError
 from app.features.stock_prediction import answers, crud
+from app.features.stock_prediction.asking import Asking
 from app.features.stock_prediction.errors import ForecastNotFoundError
 from app.features.stock_prediction.freezing import Freezer
-from app.features.stock_prediction.log_writer import LogEntry, PredictionLogWriter
+from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.predictor import LIVE
 from app.features.stock_prediction.prepared import LATENCY_SLOT, FrozenAs, PreparedAnswer, PreparedAnswers
 from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
@@ -25,23 +26,12 @@ from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
 
 
-@dataclass(frozen=True)
-class Question:
-    """Who asks for what, and by which route.
-
-    ``logged_as`` is the log row's id and instant where they are given, ``bundle`` the one that an administrator asked
-    for in the champion's place.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Question(Asking):
+    """The next days of which ticker, and as of which past day."""
 
     ticker: str
-    days_ahead: int
     as_of: date | None
-    user_id: UUID
-    route: str
-    request_id: str | None
-    api_key_id: UUID | None = None
-    logged_as: tuple[UUID, datetime] | None = None
-    bundle: Champion | None = None
 
 
 class Sent(NamedTuple):
@@ -107,7 +97,7 @@ class ForecastDesk:
     async def send(self, prepared: PreparedAnswer, question: Question, started: float, now: datetime) -> bytes:
         """The body to send, once the request is logged; ``started`` is of ``perf_counter``."""
         latency_ms = round((perf_counter() - started) * 1000, 3)
-        await self._log.append(_log_entry(question, prepared.forecast, latency_ms))
+        await self._log.append(question.log_entry(latency_ms=latency_ms, forecast_id=prepared.forecast.id))
         _measure(prepared.forecast, now)
         return prepared.body(latency_ms)
 
@@ -127,21 +117,6 @@ class ForecastDesk:
 
 def _key(question: Question) -> tuple[str, int, date | None]:
     return question.ticker, question.days_ahead, question.as_of
-
-
-def _log_entry(question: Question, frozen: FrozenAs, latency_ms: float) -> LogEntry:
-    entry = LogEntry(
-        route=question.route,
-        latency_ms=latency_ms,
-        user_id=question.user_id,
-        api_key_id=question.api_key_id,
-        request_id=question.request_id,
-        forecast_id=frozen.id,
-        days_ahead=question.days_ahead,
-    )
-    if question.logged_as is not None:
-        entry.id, entry.answered_at = question.logged_as
-    return entry
 
 
 def _measure(frozen: FrozenAs, asked_at: datetime) -> None:
