@@ -88,10 +88,15 @@ def _in_turn(calls: list[Callable[[], object]], *, rounds: int) -> list[float]:
 def precompute_rate(settings: Settings, tickers: int) -> float:
     """Forecasts a second that the worker's task makes and freezes, database and input columns included."""
     started = time.perf_counter()
-    made = asyncio.run(_precompute(settings))
+    made = make_ahead(settings)
     if made != tickers:
         raise ValueError(f"{made} forecasts were made ahead, {tickers} were wanted ({AT_A_TIME} at a time)")
     return made / (time.perf_counter() - started)
+
+
+def make_ahead(settings: Settings) -> int:
+    """Run the worker's task once; gives how many forecasts it froze."""
+    return asyncio.run(_precompute(settings))
 
 
 async def _precompute(settings: Settings) -> int:
