@@ -135,6 +135,16 @@ class Settings(BaseSettings):
     model_max_age_days: PositiveInt = 90  # an older champion is flagged
     model_hard_age_days: PositiveInt = 365  # past it the reference serves
 
+    # Tracking, and what is kept
+    tracking: bool = True  # runs are told to MLflow
+    tracking_uri: SecretStr | None = None  # sqlite:///…, postgresql://…, http://…; None: SQLite in `home`/mlflow
+    tracking_flush_seconds: PositiveFloat = 10.0  # how long the end of a training waits for MLflow at most
+    kept_bundle_days: PositiveInt = 90  # bundles that nothing refers to
+    kept_data_version_days: PositiveInt = 30  # data versions that nothing refers to
+    kept_run_days: PositiveInt = 365  # runs in MLflow that made no bundle
+    kept_job_event_days: PositiveInt = 90  # progress and log lines of jobs that are over
+    kept_checkpoint_days: PositiveInt = 7  # of trainings that nobody goes on with
+
     @field_validator(*JSON_EXAMPLES, mode="before")
     @classmethod
     def _read_json(cls, value: Any, info: ValidationInfo) -> Any:

@@ -44,6 +44,7 @@ def test_no_secret_has_a_value() -> None:
         "CLOSECAST_JWT_OTHER_SECRETS",
         "CLOSECAST_DATABASE_URL",
         "CLOSECAST_REDIS_URL",
+        "CLOSECAST_TRACKING_URI",
     }
     assert {entries()[name] for name in secrets | COMPOSE_ONLY} == {"", "[]"}
 
