@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError, bounded_connection_string, create_engine, session_factory
 
-DATA_QUEUE = "data"  # what the worker image can do; training has a queue and an image of its own
+DATA_QUEUE = "data"  # what the worker image can do
+TRAIN_QUEUE = "train"  # what needs the training image
 
 COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"
 CHALLENGE = "challenge"
 PRECOMPUTE = "precompute_forecasts"
+RUN_TRAINING = "run_training"
 
 # Enqueues on a connection that it is given, so it never opens one of its own.
 _enqueuer = App(connector=PsycopgConnector())
@@ -64,7 +66,7 @@ async def _require_connection(engine: AsyncEngine) -> None:
         raise DatabaseUnavailableError from error
 
 
-async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: JSONValue) -> bool:
+async def defer(db: AsyncSession, task: str, *, lock: str, queue: str = DATA_QUEUE, **arguments: JSONValue) -> bool:
     """Enqueue ``task`` inside the session's transaction; False where the same is waiting already.
 
     ``lock`` keeps two jobs of one subject from waiting twice and from running at once. Nothing is enqueued unless the
@@ -78,7 +80,7 @@ async def defer(db: AsyncSession, task: str, *, lock: str, **arguments: JSONValu
         # A refusal must not spoil the caller's transaction. The savepoint is set when the session gives its connection.
         async with db.begin_nested():
             connection = (await (await db.connection()).get_raw_connection()).driver_connection
-            job = _enqueuer.configure_task(task, queue=DATA_QUEUE, lock=lock, queueing_lock=lock, connection=connection)
+            job = _enqueuer.configure_task(task, queue=queue, lock=lock, queueing_lock=lock, connection=connection)
             await job.defer_async(**arguments)
     except AlreadyEnqueued:
         return False

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_CHANNEL = "closecast_window"  # payload: the ticker whose window, or whose failure to get one, is stored
 CHAMPION_CHANNEL = "closecast_champion"  # payload: the id of the bundle that was promoted
+JOB_CHANNEL = "closecast_job"  # payload: the id of a job that something happened in
 
 RECONNECT_SECONDS = 0.5
 HEARTBEAT_SECONDS = 3.0  # a connection on which nothing arrives any more looks like one on which nothing happens
@@ -85,7 +86,7 @@ class NotificationListener:
         deadline_seconds = 2 * HEARTBEAT_SECONDS  # longer than it waits for a notification
         connection = await connect_bounded(self._connection_string, deadline_seconds=deadline_seconds, autocommit=True)
         async with connection:
-            for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL):
+            for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL, JOB_CHANNEL):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.connected.set()
             await self._wake_everyone()

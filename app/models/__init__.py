@@ -18,6 +18,7 @@ from app.models.prediction_log import PredictionLogRow
 from app.models.promotion import BundleRow, Promotion
 from app.models.serving_window import ServingWindowRow
 from app.models.token import RefreshToken, SignIn
+from app.models.training_job import TrainingDefaults, TrainingJob, TrainingJobEvent
 from app.models.user import User
 
 __all__ = [
@@ -40,6 +41,9 @@ __all__ = [
     "SignInBrake",
     "SourceBudget",
     "SourceCircuit",
+    "TrainingDefaults",
+    "TrainingJob",
+    "TrainingJobEvent",
     "User",
     "WindowFailure",
 ]

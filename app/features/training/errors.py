@@ -1,0 +1,43 @@
+"""What can go wrong about jobs over HTTP."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from app.core.problems import problem
+from data_pipeline.errors import ClosecastError
+
+
+@problem(HTTPStatus.NOT_FOUND, "job-not-found", example="no job 6f1c… is yours")
+class JobNotFoundError(ClosecastError):
+    """No job of this id is there, or it is somebody else's: list yours at /train."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"no job {job_id} is yours")
+
+
+@problem(HTTPStatus.CONFLICT, "training-in-progress", example="a training of yours waits or runs already")
+class TrainingInProgressError(ClosecastError):
+    """One training of a user at a time: wait for it or cancel it; /train lists it."""
+
+    def __init__(self) -> None:
+        super().__init__("a training of yours waits or runs already")
+
+
+@problem(HTTPStatus.CONFLICT, "job-ended", example="job 6f1c… has ended: succeeded")
+class JobEndedError(ClosecastError):
+    """What has ended cannot be cancelled any more."""
+
+    def __init__(self, job_id: UUID, status: str) -> None:
+        super().__init__(f"job {job_id} has ended: {status}")
+
+
+@problem(
+    HTTPStatus.NOT_FOUND,
+    "no-champion-config",
+    example="the champion is the reference, which was not trained: say what to train",
+)
+class NoChampionConfigError(ClosecastError):
+    """The champion is the reference, which has neither configuration nor weights: say what to train."""
+
+    def __init__(self) -> None:
+        super().__init__("the champion is the reference, which was not trained: say what to train")
