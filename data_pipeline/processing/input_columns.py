@@ -13,10 +13,20 @@ from data_pipeline.processing.context_columns import CONTEXT_COLUMNS
 from data_pipeline.processing.event_columns import EVENT_COLUMNS
 from data_pipeline.processing.indicators import INDICATORS
 from data_pipeline.processing.market_columns import MARKET_COLUMNS
+from data_pipeline.processing.price_columns import RANGE_COLUMNS, RAW_COLUMNS
 
 COLUMNS = {
-    column.name: column for column in (*BAR_COLUMNS, *CONTEXT_COLUMNS, *EVENT_COLUMNS, *INDICATORS, *MARKET_COLUMNS)
+    column.name: column
+    for column in (
+        *BAR_COLUMNS,
+        *CONTEXT_COLUMNS,
+        *EVENT_COLUMNS,
+        *INDICATORS,
+        *MARKET_COLUMNS,
+        *RANGE_COLUMNS,
+    )
 }
+COMPARED_COLUMNS = {column.name: column for column in RAW_COLUMNS}  # trained on to be compared, never promoted
 
 
 def find_column(name: str) -> InputColumn:
@@ -27,7 +37,7 @@ def find_column(name: str) -> InputColumn:
     ConfigurationError : no such column; the message names those that are spelt like it.
     """
     try:
-        return COLUMNS[name]
+        return COLUMNS.get(name) or COMPARED_COLUMNS[name]
     except KeyError:
         alike = get_close_matches(name, COLUMNS, n=5, cutoff=0.3) or sorted(COLUMNS)[:5]
         raise ConfigurationError(f"no input column {name!r}; of {len(COLUMNS)} like it: {', '.join(alike)}") from None

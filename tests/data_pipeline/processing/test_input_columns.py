@@ -136,3 +136,12 @@ def test_the_longest_warm_up_counts() -> None:
 def test_an_unknown_column_is_named_with_those_spelt_like_it() -> None:
     with pytest.raises(ConfigurationError, match=r"no input column 'rsi_7'; of \d+ like it: rsi"):
         find_column("rsi_7")
+
+
+def test_a_price_stands_within_the_range_of_sixty_bars() -> None:
+    closes = np.concatenate([np.full(59, 10.0), [20.0, 15.0]])
+    bars = bars_of_closes(closes)
+
+    assert COLUMNS["close_in_range"].compute(bars)[-2:].tolist() == [1.0, 0.5]
+    assert COLUMNS["volume_in_range"].compute(bars)[-1] == 0.5
+    np.testing.assert_array_equal(find_column("raw_close").compute(bars), closes)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.processing.causal_filters import trailing_mean
 from data_pipeline.processing.column_definition import InputColumn
-from data_pipeline.processing.input_columns import COLUMNS
+from data_pipeline.processing.input_columns import COLUMNS, COMPARED_COLUMNS
 from data_pipeline.processing.look_ahead import LATER_FACTOR, future_variants, look_ahead_faults, reading_faults
 from data_pipeline.processing.lstm_preprocessor import InputSpec, latest_window, prepare_series
 from data_pipeline.processing.volatility import log_returns, volatility_scale
@@ -38,6 +38,14 @@ def test_a_column_reads_nothing_after_the_cutoff_and_forgets_what_lies_before_it
     faults = look_ahead_faults(column.compute, bars, end=len(bars) - 1 - distance, warm_up=column.warm_up, seed=seed)
 
     assert faults == []
+
+
+@pytest.mark.parametrize("name", sorted(COMPARED_COLUMNS))
+def test_a_raw_price_moves_with_a_later_split_and_with_nothing_else(name: str) -> None:
+    """Which is why no network that reads one can be promoted."""
+    faults = look_ahead_faults(COMPARED_COLUMNS[name].compute, make_bars(200), end=150, warm_up=0)
+
+    assert faults == ["a later split: a value moved"]
 
 
 @few
