@@ -136,6 +136,22 @@ def train(
     return checkpoint
 
 
+def fitted_forecaster(
+    config: TrainingConfig,
+    bars_by_ticker: Mapping[str, BarArrays],
+    parts: Parts,
+    *,
+    progress: "Callable[[Progress], None] | None" = None,
+) -> NetworkForecaster:
+    """Train and calibrate on ``parts`` as ``train`` does, and write nothing: what tuning scores on later days.
+
+    Raises
+    ------
+    TooFewPairsError : a part of the data is empty.
+    """
+    return _calibrated(_fit(config, parts, gather(config, bars_by_ticker, parts), None, progress, None))
+
+
 @dataclass(frozen=True)
 class _Trained:
     """A fitted, calibrated network and what it was fitted on.
@@ -163,7 +179,7 @@ def _fit(
     config: TrainingConfig,
     parts: Parts,
     data: TrainingData,
-    run: Run,
+    run: Run | None,
     progress: "Callable[[Progress], None] | None",
     parent: "Parent | None",
 ) -> _Trained:
@@ -240,7 +256,17 @@ def _adaptive(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> Ada
 def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> EvaluationTable | None:
     """Scores after ``calibration_end``; None where no outcome comes after it."""
     config = trained.config
-    forecaster = NetworkForecaster(
+    known = {ticker: bars_by_ticker[ticker] for ticker in trained.data.tickers}
+    days = cutoff_days(known, after=trained.parts.calibration_end, every=config.every_days)
+    try:
+        return evaluate(_calibrated(trained), known, days, horizons=config.horizons)
+    except NothingToEvaluateError:
+        return None
+
+
+def _calibrated(trained: _Trained) -> NetworkForecaster:
+    config = trained.config
+    return NetworkForecaster(
         trained.network,
         config.input_spec,
         trained.scaler,
@@ -249,12 +275,6 @@ def _test_scores(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> 
         offsets=trained.offsets,
         long_run_shares=config.long_run_shares,
     )
-    known = {ticker: bars_by_ticker[ticker] for ticker in trained.data.tickers}
-    days = cutoff_days(known, after=trained.parts.calibration_end, every=config.every_days)
-    try:
-        return evaluate(forecaster, known, days, horizons=config.horizons)
-    except NothingToEvaluateError:
-        return None
 
 
 def _golden(trained: _Trained, bars_by_ticker: Mapping[str, BarArrays]) -> GoldenExample:
