@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.problems import invalid_place, invalid_request, problem_response
+from app.core.problems import UNSUPPORTED_BODY, invalid_place, invalid_request, problem_response
 
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 # curl and others call a body a form unless told otherwise. These routes take JSON only, and a token besides.
@@ -20,14 +20,22 @@ REPEATED = "Input should be given once"
 
 
 class SingleKeysInBodiesMiddleware:
-    """Answers 422 where a parser would take the last of several values; what cannot be parsed is left to the route."""
+    """Answers 422 where a parser would take the last of several values; what cannot be parsed is left to the route.
+
+    A compressed body is a 415: nothing here would unpack it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if not _has_body(headers):
             await self.app(scope, receive, send)
+            return
+        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+            document = UNSUPPORTED_BODY.document("the body came with a Content-Encoding, none is wanted")
+            await problem_response(Request(scope), document)(scope, receive, send)
             return
         messages, body = await _read(receive)
         if body is None:  # the client went away

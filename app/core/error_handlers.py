@@ -13,6 +13,8 @@ from structlog.typing import FilteringBoundLogger
 import app.core.inner_problems  # noqa: F401 (registers the inner packages' errors)
 from app.core.problems import (
     FOUND_ON_THE_WAY_IN,
+    NAME_LIMIT,
+    UNSUPPORTED_BODY,
     Problem,
     document_of,
     headers_of,
@@ -47,6 +49,10 @@ async def answer_project_error(request: Request, error: Exception) -> Response:
 async def answer_invalid_request(request: Request, error: Exception) -> Response:
     """Name each place that does not fit the OpenAPI document, without repeating what was sent there."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 (as above)
+    if isinstance(error.body, bytes) and error.body:  # FastAPI did not try to read it as JSON
+        called = request.headers.get("content-type")
+        came = f"as {called[:NAME_LIMIT]}" if called else "without a Content-Type"
+        return problem_response(request, UNSUPPORTED_BODY.document(f"the body came {came}, application/json is wanted"))
     places = [invalid_place(found["loc"], message_of(found), found["type"]) for found in error.errors()]
     return problem_response(request, invalid_request(places))
 

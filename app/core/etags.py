@@ -30,7 +30,7 @@ def is_known(etag: str, if_none_match: str | None) -> bool:
 
 def json_or_not_modified(body: bytes, etag: str, if_none_match: str | None) -> Response:
     """``body``, or 304 for a client that holds it; with what lets it be kept."""
-    headers = {"ETag": etag, "Cache-Control": KEEP, "Vary": "Authorization"}
+    headers = {"ETag": etag, "Cache-Control": KEEP, "Vary": "Authorization, X-API-Key"}
     if is_known(etag, if_none_match):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

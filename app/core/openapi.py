@@ -20,6 +20,7 @@ from app.core.problems import (
     MALFORMED_BODY,
     MEDIA_TYPE,
     PROBLEMS,
+    UNSUPPORTED_BODY,
     Problem,
 )
 from app.core.refusals import (
@@ -146,6 +147,7 @@ def _common_problems(operation: dict[str, Any]) -> Iterator[Problem]:
     if "requestBody" in operation:
         yield MALFORMED_BODY
         yield BODY_TOO_LARGE
+        yield UNSUPPORTED_BODY
     if "security" in operation:
         for error in CREDENTIAL_PROBLEMS:
             yield PROBLEMS[error]

@@ -106,6 +106,12 @@ MALFORMED_BODY = Problem(
     "The request cannot be read at all: check the body's encoding and its Content-Type.",
     "the body cannot be read",
 )
+UNSUPPORTED_BODY = Problem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported-body",
+    "A body is JSON with `Content-Type: application/json`, as it is: not compressed, and not called anything else.",
+    "the body came without a Content-Type, application/json is wanted",
+)
 BODY_TOO_LARGE = Problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body-too-large",
@@ -123,6 +129,7 @@ FOUND_ON_THE_WAY_IN: dict[int, Problem] = {
     kind.status: kind
     for kind in (
         MALFORMED_BODY,
+        UNSUPPORTED_BODY,
         NOT_FOUND,
         METHOD_NOT_ALLOWED,
         METHOD_UNKNOWN,

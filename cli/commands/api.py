@@ -6,8 +6,8 @@ import typer
 
 
 def api(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [setting: CLOSECAST_HOST].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [setting: CLOSECAST_PORT].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (setting: CLOSECAST_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (setting: CLOSECAST_PORT).")] = None,
 ) -> None:
     """Run one API process until SIGTERM; the database must be migrated.
 

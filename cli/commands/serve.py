@@ -6,9 +6,9 @@ import typer
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [setting: CLOSECAST_HOST].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [setting: CLOSECAST_PORT].")] = None,
-    workers: Annotated[int | None, typer.Option(help="API processes [setting: CLOSECAST_WORKERS].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (setting: CLOSECAST_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (setting: CLOSECAST_PORT).")] = None,
+    workers: Annotated[int | None, typer.Option(help="API processes (setting: CLOSECAST_WORKERS).")] = None,
 ) -> None:
     """Run the API and its worker until Ctrl-C, and start again whatever dies.
 

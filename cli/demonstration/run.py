@@ -66,7 +66,8 @@ class Demonstration:
         self._collect_sample()
         newest = stored.newest_promotion(settings)
         if newest is not None and newest.kind != "reference" and newest.decided_by != DECIDED_BY:
-            err.print(f"The champion stays {newest.bundle_id[:12]}, which {newest.decided_by} promoted", soft_wrap=True)
+            by = f"{newest.decided_by} (promotion: {newest.kind})"
+            err.print(f"The champion stays {newest.bundle_id[:12]}, as decided by {by}", soft_wrap=True)
             return
         bundle = self._trained_bundle()
         if newest is None or newest.kind == "reference" or newest.bundle_id != bundle:

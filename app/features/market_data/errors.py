@@ -14,7 +14,7 @@ from data_pipeline.errors import ClosecastError
     members=("ticker",),
 )
 class CollectionPendingError(ClosecastError):
-    """The ticker is not stored yet and its bars are being fetched: repeat after ``Retry-After``."""
+    """The ticker is not stored yet and its bars are being fetched: repeat after `Retry-After`."""
 
     def __init__(self, ticker: str) -> None:
         super().__init__(f"bars of {ticker} are being collected, repeat shortly")
@@ -29,7 +29,7 @@ class CollectionPendingError(ClosecastError):
     members=("ticker", "cause"),
 )
 class CollectionFailedError(ClosecastError):
-    """Bars could not be prepared: ``cause`` is the problem behind it; it is tried again after ``Retry-After``."""
+    """Bars could not be prepared: ``cause`` is the problem behind it; it is tried again after `Retry-After`."""
 
     def __init__(self, ticker: str, cause: str, detail: str, *, retry_after_seconds: float) -> None:
         super().__init__(f"bars of {ticker} could not be prepared: {detail}")
@@ -43,7 +43,7 @@ class CollectionFailedError(ClosecastError):
     members=("ticker", "cutoff", "missing_trading_days"),
 )
 class StaleBarsError(ClosecastError):
-    """The stored bars are too old to forecast from and are being refreshed: repeat after ``Retry-After``."""
+    """The stored bars are too old to forecast from and are being refreshed: repeat after `Retry-After`."""
 
     def __init__(self, ticker: str, cutoff: date, missing: int) -> None:
         super().__init__(f"the newest bar of {ticker} is of {cutoff}, {missing} trading days are missing")

@@ -42,6 +42,7 @@ from app.models.user import Scope
 from app.schemas.page import Page
 
 KEY_PROBLEMS = (IdempotencyKeyReusedError, IdempotencyKeyInUseError)
+NO_REASON = RollBackWish()  # where no body was sent
 
 router = APIRouter(
     tags=["models"],
@@ -106,7 +107,9 @@ async def promote(request: Request, db: DbSession, admin: AdminUser, bundle_id: 
     response_model=PromotionRead,
     responses=problem_responses(NothingToRollBackError, *KEY_PROBLEMS),
 )
-async def roll_back(request: Request, db: DbSession, admin: AdminUser, wish: RollBackWish, key: Key = None) -> Response:
+async def roll_back(
+    request: Request, db: DbSession, admin: AdminUser, wish: RollBackWish = NO_REASON, key: Key = None
+) -> Response:
     """Make the champion before the present one champion again; every process swaps within seconds."""
 
     async def go_back(_: LogIdentity | None) -> Answer:

@@ -185,7 +185,7 @@ class ChallengeRead(Part):
 
 
 class RollBackWish(JsonBody):
-    """Why the champion is taken back, if that is to be kept."""
+    """Why the champion is taken back, if that is to be kept; without a body no reason is."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "wide intervals since Monday"}})
 

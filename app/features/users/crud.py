@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import any_, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.api_key import ApiKey
 from app.models.token import SignIn
-from app.models.user import User
+from app.models.user import Scope, User
 
 
 async def add_user(db: AsyncSession, *, email: str, password_hash: str, scopes: list[str]) -> User | None:
@@ -35,6 +35,12 @@ async def list_users(db: AsyncSession, *, after: tuple[datetime, UUID] | None, l
     if after is not None:
         query = query.where(tuple_(User.created_at, User.id) > tuple_(*after))
     return (await db.scalars(query)).all()
+
+
+async def lock_administrators(db: AsyncSession) -> Sequence[UUID]:
+    """Accounts that administrate and are not disabled, locked until the transaction ends."""
+    enabled = select(User.id).where(literal(Scope.ADMIN.value) == any_(User.scopes), User.disabled_at.is_(None))
+    return (await db.scalars(enabled.order_by(User.id).with_for_update())).all()
 
 
 async def revoke_sign_ins(db: AsyncSession, user_id: UUID, *, at: datetime) -> None:

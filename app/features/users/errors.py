@@ -52,3 +52,11 @@ class OwnAccountError(ClosecastError):
 
     def __init__(self) -> None:
         super().__init__("an administrator's own account is changed by another one")
+
+
+@problem(HTTPStatus.CONFLICT, "last-administrator", example="yours is the last administrator's account: name another")
+class LastAdministratorError(ClosecastError):
+    """The last administrator does not delete himself: make somebody else one first, at PATCH /users/{id}."""
+
+    def __init__(self) -> None:
+        super().__init__("yours is the last administrator's account: name another administrator first")

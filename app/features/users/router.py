@@ -15,7 +15,13 @@ from app.core.passwords import HashingBusyError, PasswordHasher
 from app.core.refusals import SignInNeededError
 from app.core.security import AdminUser, CurrentUser, SignedInUser
 from app.features.users import service
-from app.features.users.errors import OwnAccountError, UserNotFoundError, WeakPasswordError, WrongPasswordError
+from app.features.users.errors import (
+    LastAdministratorError,
+    OwnAccountError,
+    UserNotFoundError,
+    WeakPasswordError,
+    WrongPasswordError,
+)
 from app.features.users.schemas import PasswordChange, UserPatch
 from app.models.user import User
 from app.schemas.page import Page
@@ -52,10 +58,12 @@ async def change_password(body: PasswordChange, request: Request, user: SignedIn
     forget_here(request, user.user_id)
 
 
-@router.delete("/me", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(SignInNeededError))
+@router.delete(
+    "/me", status_code=HTTPStatus.NO_CONTENT, responses=problem_responses(SignInNeededError, LastAdministratorError)
+)
 async def delete_me(request: Request, user: SignedInUser, db: DbSession) -> None:
     """Delete your account for good; what was answered to you stays, without your name."""
-    await service.delete_user(db, user.user_id)
+    await service.delete_own_account(db, user.user_id)
     forget_here(request, user.user_id)
 
 

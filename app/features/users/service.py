@@ -12,6 +12,7 @@ from app.core.security import Principal, now_utc
 from app.features.users import crud
 from app.features.users.errors import (
     EmailTakenError,
+    LastAdministratorError,
     NoSuchAccountError,
     OwnAccountError,
     UserNotFoundError,
@@ -163,7 +164,19 @@ async def _set_disabled(db: AsyncSession, user: User, *, disabled: bool, at: dat
         await crud.revoke_api_keys(db, user.id, at=at)
 
 
+async def delete_own_account(db: AsyncSession, user_id: UUID) -> None:
+    """Delete an account for good.
+
+    Raises
+    ------
+    LastAdministratorError : nobody could administrate afterwards.
+    """
+    if list(await crud.lock_administrators(db)) == [user_id]:
+        raise LastAdministratorError
+    await delete_user(db, user_id)
+
+
 async def delete_user(db: AsyncSession, user_id: UUID) -> None:
-    """Delete an account for good."""
+    """Delete an account for good, whoever's it is: operators may, at the command line."""
     await crud.delete_user(db, user_id)
     await db.commit()

@@ -68,4 +68,21 @@ async def test_json_that_is_called_a_form_is_read_where_only_json_is_taken(
     elsewhere = await client.post("/auth/register", content=b'{"email": "a@b.cd"}', headers=headers)
 
     assert (taken.status_code, taken.json()["ticker"]) == (200, "AAPL")
-    assert (no_json.status_code, elsewhere.status_code) == (422, 422)
+    assert (no_json.status_code, elsewhere.status_code) == (415, 415)
+
+
+async def test_a_body_that_is_not_called_json_or_is_packed_is_told_so(
+    client: httpx.AsyncClient, registered_user: Account
+) -> None:
+    """Not that a field is missing: it is there."""
+    content = b'{"ticker": "AAPL"}'
+    for path, told in (
+        ("/predict", {"Content-Type": "text/plain"}),
+        ("/auth/register", {"Content-Type": FORM}),
+        ("/auth/register", {}),
+        ("/predict", {"Content-Type": "application/json", "Content-Encoding": "gzip"}),
+    ):
+        answer = await client.post(path, content=content, headers={**registered_user.headers, **told})
+
+        assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-body"), (path, told)
+        assert "wanted" in answer.json()["detail"]

@@ -192,7 +192,7 @@ LIMIT = 262_144
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
-@pytest.mark.parametrize(("length", "status"), [(LIMIT, 422), (LIMIT + 1, 413)])
+@pytest.mark.parametrize(("length", "status"), [(LIMIT, 415), (LIMIT + 1, 413)])
 async def test_a_body_is_read_up_to_the_limit_and_no_further(
     client: httpx.AsyncClient, length: int, status: int, chunked: bool
 ) -> None:

@@ -59,7 +59,7 @@ async def test_a_roll_back_is_served_within_seconds_and_told(
             await asyncio.sleep(0.02)  # a user may ask a hundred times a second
             info = (await client.get("/model/info", headers=admin.headers)).json()
     assert (info["version"], info["decision"]["reason"]) == (first.bundle_id, "too wide")
-    nothing = await client.post("/models/rollback", headers=admin.headers, json={})
+    nothing = await client.post("/models/rollback", headers=admin.headers)
     assert (nothing.status_code, nothing.json()["type"]) == (409, "/problems/nothing-to-roll-back")
 
 

@@ -117,6 +117,24 @@ async def test_an_administrator_does_not_change_the_own_account(client: httpx.As
     assert await status_of(client, admin) == 200
 
 
+async def test_the_last_administrator_does_not_delete_himself(client: httpx.AsyncClient, admin: Account) -> None:
+    refused = await client.delete("/users/me", headers=admin.headers)
+
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/last-administrator")
+    assert await status_of(client, admin) == 200
+
+
+async def test_of_two_administrators_who_delete_themselves_at_once_one_stays(
+    client: httpx.AsyncClient, admin: Account, registered_user: Account
+) -> None:
+    await patch(client, admin, registered_user.id, {"scopes": ["predict", "admin"]})
+    both = (admin, registered_user)
+
+    answers = await asyncio.gather(*(client.delete("/users/me", headers=account.headers) for account in both))
+
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
+
+
 async def test_an_unknown_account_is_not_found(client: httpx.AsyncClient, admin: Account) -> None:
     assert (await patch(client, admin, uuid4(), {})).json()["type"] == "/problems/user-not-found"
 
