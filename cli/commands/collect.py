@@ -29,9 +29,9 @@ def collect(
         list[str] | None,
         typer.Argument(help="Tickers as the source spells them; none: all that it holds, or that are stored from it."),
     ] = None,
-    source: Annotated[SourceName | None, typer.Option(help="Ask this source [setting: CLOSECAST_SOURCES].")] = None,
+    source: Annotated[SourceName | None, typer.Option(help="Ask this source (setting: CLOSECAST_SOURCES).")] = None,
     path: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet file, or a folder of them [setting: CLOSECAST_FILES_PATH].")
+        Path | None, typer.Option(help="CSV or Parquet file, or a folder of them (setting: CLOSECAST_FILES_PATH).")
     ] = None,
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day wanted.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day after the last one wanted.")] = None,

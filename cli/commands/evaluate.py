@@ -23,7 +23,7 @@ def evaluate(
     tickers: Annotated[str | None, typer.Option(help="Comma-separated; none: all that are stored.")] = None,
     after: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Cutoffs after this day [the end of the bundle's calibration]."),
+        typer.Option(formats=["%Y-%m-%d"], help="Cutoffs after this day; none: the end of the bundle's calibration."),
     ] = None,
     until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Cutoffs until this day.")] = None,
     in_sample: Annotated[
