@@ -152,13 +152,12 @@ class Delivery:
             self._waiting.put_nowait(line)
 
     def _write(self, lines: IO[str]) -> None:
-        with suppress(OSError):  # the process ended; closing writes what is left, and finds that out once more
-            try:
-                while (line := self._waiting.get()) is not None:
-                    lines.write(f"{line}\n")
-                    lines.flush()
-            finally:
-                lines.close()
+        gone = False
+        while (line := self._waiting.get()) is not None:
+            if not gone:  # else the process ended: what comes is counted as told and never answered
+                gone = not _written(lines, f"{line}\n")
+        with suppress(OSError):  # closing writes what is left, and finds that out once more
+            lines.close()
 
     def _read(self, answers: IO[str]) -> None:
         with answers:
@@ -185,6 +184,15 @@ def ask(tracker: Tracker, op: str, *, timeout_seconds: float, **arguments: Any) 
     if not delivered.complete:
         raise TrackingUnavailableError(f"MLflow at {tracker.shown}: {delivered.reason or 'its process ended'}")
     return delivery.results()[0]
+
+
+def _written(lines: IO[str], line: str) -> bool:
+    try:
+        lines.write(line)
+        lines.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _thread(target: Callable[[Any], None], pipe: Any) -> threading.Thread:
