@@ -18,7 +18,7 @@ class Forecast(Base):
     ----------
     kind : ``live`` when made before the first target day opened on bars of a live source, else ``hindcast``.
     anchor : the stored ``close`` at the cutoff; prices are ``anchor * exp(log return)``.
-    adaptive_alpha : miscoverage in use per interval (50, 80, 90, 95 %); null where none adapts.
+    adaptive_alpha : miscoverage in use, shape ``(30, n_intervals)``, widest interval first; null where none adapts.
     log_returns : shape ``(30, n_levels)``, from the cutoff's adjusted close.
     naive_log_returns : the same of the naive forecast; null where the bars were too few for its spread. Its median is
         0 always: tomorrow closes where today did.
@@ -44,7 +44,7 @@ class Forecast(Base):
     made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     opens_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     anchor: Mapped[float] = mapped_column(Double)
-    adaptive_alpha: Mapped[list[float] | None] = mapped_column(ARRAY(Double))
+    adaptive_alpha: Mapped[list[list[float]] | None] = mapped_column(ARRAY(Double, dimensions=2))
     levels: Mapped[list[float]] = mapped_column(ARRAY(Double))
     target_trading_days: Mapped[list[date]] = mapped_column(ARRAY(Date))
     known_at: Mapped[list[datetime]] = mapped_column(ARRAY(DateTime(timezone=True)))
@@ -56,6 +56,8 @@ class Forecast(Base):
     __table_args__ = (
         UniqueConstraint("bundle_id", "ticker", "cutoff"),
         Index("ix_forecasts_ticker_cutoff", "ticker", "cutoff"),
+        Index("ix_forecasts_made_at", "made_at"),  # a day's link of the hash chain
+        Index("ix_forecasts_kind_bundle_id_cutoff", "kind", "bundle_id", "cutoff"),  # how many there are
         CheckConstraint("kind IN ('live', 'hindcast')", name="kind"),
         CheckConstraint("kind <> 'live' OR made_at < opens_at", name="live_precedes_open"),
         CheckConstraint("anchor > 0", name="anchor"),
