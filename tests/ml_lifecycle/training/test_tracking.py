@@ -169,16 +169,23 @@ def test_a_process_that_dies_loses_its_lines_and_nobody_waits(monkeypatch: pytes
     assert delivery.close(10.0) == Delivered(taken=0, told=1, reason=None)
 
 
-def test_more_lines_than_may_wait_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory is bounded however long MLflow hangs."""
+def test_a_process_that_reads_nothing_holds_up_nobody_and_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipe is full, then the queue: what comes then is dropped and counted; at the end the process is killed."""
+    deaf = tmp_path / "deaf"
+    deaf.write_text("#!/bin/sh\nexec sleep 30\n")
+    deaf.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(deaf))
     monkeypatch.setattr("ml_lifecycle.training.mlflow_delivery.MOST_WAITING", 3)
-    monkeypatch.setattr("sys.executable", "/bin/false")
     delivery = Delivery(Tracker("http://127.0.0.1:9"))
-    for _ in range(1000):
-        delivery.send("curve", run="one")
 
-    assert _seconds(lambda: delivery.close(5.0)) < 4.0
-    assert delivery.close(5.0).told == 1000
+    telling = _seconds(lambda: [delivery.send("curve", run="x" * 1000) for _ in range(1000)])
+    ending = _seconds(lambda: delivery.close(0.5))
+
+    assert telling < 1.0
+    assert 0.4 < ending < 2.0
+    assert delivery.close(0.1) == Delivered(taken=0, told=1000, reason="no answer within 0.5 s")
 
 
 def test_without_a_tracker_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +199,7 @@ def test_credentials_are_not_shown() -> None:
     assert Tracker("postgresql://ann:secret@db:5432/mlflow").shown == "postgresql://db:5432/mlflow"
 
 
-def _seconds(action: Callable[[], None]) -> float:
+def _seconds(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
