@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -12,7 +12,7 @@ from cli.console import err
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ml_lifecycle.training.fitting import Progress as TrainingProgress
+    from app.features.training.kinds import Emit
 
 
 @contextmanager
@@ -37,8 +37,11 @@ def working(title: str) -> Iterator[None]:
 
 
 @contextmanager
-def training(title: str) -> Iterator[Callable[[TrainingProgress], None]]:
-    """Batches done and the validation loss so far; early stopping may end the bar before its end."""
+def telling(title: str) -> Iterator[Emit]:
+    """What a runner of ``app.features.training.kinds`` tells: its lines, and a bar of the batches done.
+
+    Early stopping may end the bar before its end.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -46,11 +49,20 @@ def training(title: str) -> Iterator[Callable[[TrainingProgress], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, TextColumn("{task.fields[loss]}"), console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task(title, total=None, loss="starting TensorFlow")
+    with Progress(*columns, TextColumn("{task.fields[loss]}"), console=err, disable=not err.is_terminal) as bar:
+        yield _Shown(bar, title)
 
-        def show(state: TrainingProgress) -> None:
-            loss = f"validation loss {state.validation_loss:.5f} (best {state.best_loss:.5f})"
-            progress.update(task, completed=state.batches, total=state.total, loss=loss)
 
-        yield show
+class _Shown:
+    """An ``Emit`` for people."""
+
+    def __init__(self, bar: Progress, title: str) -> None:
+        self._bar = bar
+        self._task = bar.add_task(title, total=None, loss="starting TensorFlow")
+
+    def progress(self, **values: Any) -> None:
+        loss = f"validation loss {values['validation_loss']:.5f} (best {values['best_loss']:.5f})"
+        self._bar.update(self._task, completed=values["batches"], total=values["total"], loss=loss)
+
+    def log(self, text: str) -> None:
+        err.print(text, soft_wrap=True)

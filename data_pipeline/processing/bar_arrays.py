@@ -90,3 +90,7 @@ class BarArrays:
     def until(self, day: date) -> Self:
         """The bars up to and including ``day``."""
         return self[: int(np.searchsorted(self.trading_day, np.datetime64(day, "D"), side="right"))]
+
+    def since(self, day: date) -> Self:
+        """The bars from ``day`` on."""
+        return self[int(np.searchsorted(self.trading_day, np.datetime64(day, "D"), side="left")) :]

@@ -15,6 +15,7 @@ from data_pipeline.processing.scaler import ScalerKind
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED as LONG_RUN_NEEDED
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
+from ml_lifecycle.training.config_document import ConfigDocument
 
 CONFIGS = Path(__file__).parent / "configs"
 # What a configuration gets that names none; what was chosen (docs/input_columns.md) is configs/default.yaml.
@@ -179,11 +180,23 @@ def load_config(path: Path | str | None = None, *, own: OwnColumns | None = None
 
     Parameters
     ----------
+    path : its file may also tell the configuration in four parts (``config_document``); the bars that it then names
+        are given by ``load_document`` alone.
     own : a user's columns. Those that the file puts in neither list join the columns of the window.
 
     Raises
     ------
     ConfigurationError : one line that names the file and the first wrong field.
+    """
+    return configured(load_document(path), own=own, where=str(_config_file(path)), **changes)
+
+
+def load_document(path: Path | str | None = None) -> ConfigDocument:
+    """What a YAML file says, of the configuration and of the bars; the configuration is not validated yet.
+
+    Raises
+    ------
+    ConfigurationError : it cannot be read, or is no mapping.
     """
     file = _config_file(path)
     try:
@@ -192,7 +205,19 @@ def load_config(path: Path | str | None = None, *, own: OwnColumns | None = None
         raise ConfigurationError(f"{file}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file}: a mapping of field names to values wanted")
-    config = parse_config({**content, **changes, **({"own_columns": own} if own else {})}, where=str(file))
+    return ConfigDocument.read(content, where=str(file))
+
+
+def configured(
+    document: ConfigDocument, *, where: str = "training configuration", own: OwnColumns | None = None, **changes: Any
+) -> TrainingConfig:
+    """The configuration of a document, with changes; ``own`` as in ``load_config``.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    config = parse_config({**document.config, **changes, **({"own_columns": own} if own else {})}, where=where)
     placed = (*config.columns, *config.context_columns)
     joining = [name for name in (own.names if own else ()) if name not in placed]
     return config.model_copy(update={"columns": (*config.columns, *joining)}) if joining else config

@@ -21,10 +21,17 @@ from ml_lifecycle.training.resume_state import Run, UnfinishedRun
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; ``total`` is the most batches there can be, early stopping may end it before."""
+    """How far a run is; ``total`` is the most batches there can be, early stopping may end it before.
 
+    ``epoch`` counts from 1: the one that the newest batch was of, of at most ``epochs``. ``train_loss`` is the mean
+    since the look before; None where there was no batch yet.
+    """
+
+    epoch: int
+    epochs: int
     batches: int
     total: int
+    train_loss: float | None
     validation_loss: float
     best_loss: float
     windows_per_second: float
@@ -177,8 +184,11 @@ class _Loop:
 
     def progress(self) -> Progress:
         return Progress(
+            epoch=-(-self.batches_done // self.batches_per_epoch),
+            epochs=self.config.epochs,
             batches=self.batches_done,
             total=self.total_batches,
+            train_loss=self.history[-1].train_loss,
             validation_loss=self.history[-1].validation_loss,
             best_loss=self.history[self.best_round].validation_loss,
             windows_per_second=self.windows_per_second or 0.0,

@@ -1,14 +1,17 @@
 """Configurations: names of other systems, ranges, one line per error."""
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.input_columns import find_column
 from ml_lifecycle.models.layers import LayerConfig
-from ml_lifecycle.training.config import CONFIGS, load_config, parse_config
+from ml_lifecycle.training.config import CONFIGS, load_config, load_document, parse_config
+from ml_lifecycle.training.config_document import DataChoice, as_document
 
 
 @pytest.mark.parametrize(("name", "longest_history"), [("default", 400), ("demo", 320), ("closes", 60)])
@@ -141,3 +144,54 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str) -> 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"absent\.yaml"):
         load_config(tmp_path / "absent.yaml")
+
+
+DOCUMENT = """
+metadata: {name: best, chosen_by: the gate, skill: 0.01}
+model: {seq_length: 30, hidden_size: 8}
+training: {num_epochs: 2, learning_rate: 0.002}
+data: {tickers: [IBM, MSFT], start_date: 2001-01-01, gate_days: 100}
+"""
+
+
+def test_a_configuration_may_be_told_in_four_parts(tmp_path: Path) -> None:
+    """As `best_config.yaml` does; what else the metadata keep is of no matter, the bars are told apart."""
+    file = tmp_path / "best_config.yaml"
+    file.write_text(DOCUMENT)
+
+    config, data = load_config(file), load_document(file).data
+
+    assert config == parse_config(
+        {"name": "best", "lookback": 30, "hidden_size": 8, "epochs": 2, "learning_rate": 0.002, "gate_days": 100}
+    )
+    assert (data.tickers, data.start_date, data.data_version) == (("IBM", "MSFT"), date(2001, 1, 1), None)
+
+
+@pytest.mark.parametrize("name", ["default", "demo", "closes"])
+def test_a_configuration_told_in_four_parts_is_the_same_one(name: str, tmp_path: Path) -> None:
+    """Through YAML, as it is kept; every field has its part."""
+    config = load_config(name)
+    told = as_document(config, metadata={"bundle": "0" * 64}, data=DataChoice(tickers=("IBM",)))
+    file = tmp_path / "told.yaml"
+    file.write_text(yaml.safe_dump(told))
+
+    assert load_config(file) == config
+    assert load_document(file).data == DataChoice(tickers=("IBM",))
+    assert sum(map(len, told.values())) == len(type(config).model_fields) + 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("model: [LSTM]\n", "model: a mapping of field names to values wanted"),
+        ("model: {widht: 4}\n", "widht: Extra inputs are not permitted"),
+        ("data: {tickers: 4}\n", "data.tickers: Input should be a valid tuple"),
+        ("data: {window: 4}\n", "window: Extra inputs are not permitted"),
+    ],
+)
+def test_what_a_document_tells_wrong_is_named(content: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(content)
+
+    with pytest.raises(ConfigurationError, match=re.escape(f"{file}: {message}")):
+        load_config(file)
