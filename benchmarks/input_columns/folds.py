@@ -19,22 +19,13 @@ from ml_lifecycle.evaluation.metrics import pinball_losses
 from ml_lifecycle.evaluation.network_forecaster import scaled_quantiles
 from ml_lifecycle.evaluation.significance import mean_over_days
 from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.folds import Fold
 from ml_lifecycle.training.pairs import TrainingData, gather
 from ml_lifecycle.training.parts import Parts
 from ml_lifecycle.training.training_statistics import training_scaler, unconditional_quantiles
 
 SHOWN_HORIZONS = (1, 5, 10, 21)
 NAIVE_NEEDS = 1_031  # every measured cutoff has the naive's whole 1,000 returns
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Last days of training, of early stopping, of what makes the offsets, and of what is measured."""
-
-    train_end: date
-    validation_end: date
-    calibration_end: date
-    measured_end: date
 
 
 FOLDS = (

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
-from ml_lifecycle.evaluation.significance import daily_means, known_mean, overlapping_cutoffs
+from ml_lifecycle.evaluation.significance import known_mean, overlapping_cutoffs, relative_gains
 
 GATE_HORIZONS = (1, 5, 21)  # a day, a week, a month: steps between them repeat these, and cost power
 MINIMUM_DAYS = 120
@@ -196,8 +196,8 @@ def _test(evidence: Evidence, number: int) -> GateTest:
     overlap = overlapping_cutoffs(evidence.cutoff, max(evidence.horizons))
     sides = (evidence.challenger, evidence.champion, evidence.reference)
     losses, errors = [_losses(evidence, side) for side in sides], [_median_errors(evidence, side) for side in sides]
-    gain = known_mean(_relative_gains(losses[0], losses[1], evidence.cutoff), overlap=overlap)
-    growth = known_mean(-_relative_gains(errors[0], errors[1], evidence.cutoff), overlap=overlap)
+    gain = known_mean(relative_gains(losses[0], losses[1], evidence.cutoff), overlap=overlap)
+    growth = known_mean(-relative_gains(errors[0], errors[1], evidence.cutoff), overlap=overlap)
     coverage = [_coverage(evidence, side) for side in sides]
     figures = [_side_figures(*each) for each in zip(losses, errors, coverage, strict=True)]
     return GateTest(
@@ -213,20 +213,6 @@ def _test(evidence: Evidence, number: int) -> GateTest:
         champion_coverage_error=_coverage_error(coverage[1]),
         horizons=tuple(map(HorizonFigures, evidence.horizons, *figures)),
     )
-
-
-def _relative_gains(challenger: FloatArray, champion: FloatArray, days: DayArray) -> FloatArray:
-    """Mean over tickers per day, then over the horizons: shape ``(n, n_horizons)`` to ``(n_days,)``.
-
-    Each horizon counts as a share of the champion's mean there: losses grow with the horizon's root, and the longest
-    would outvote the others.
-    """
-    gains = [
-        daily_means(of_champion - of_challenger, days) / np.mean(daily_means(of_champion, days))
-        for of_challenger, of_champion in zip(challenger.T, champion.T, strict=True)
-    ]
-    mean: FloatArray = np.mean(gains, axis=0)
-    return mean
 
 
 def _losses(evidence: Evidence, quantiles: FloatArray) -> FloatArray:

@@ -105,6 +105,20 @@ def daily_means(values: FloatArray, days: DayArray) -> FloatArray:
     return means
 
 
+def relative_gains(losses: FloatArray, beside: FloatArray, days: DayArray) -> FloatArray:
+    """Gain over other losses, mean over tickers per day, then over the horizons: ``(n, n_horizons)`` to ``(n_days,)``.
+
+    Each horizon counts as a share of the other's mean there: losses grow with the horizon's root, and the longest would
+    outvote the others. Shares of log-return losses do not know the price level, nor the currency.
+    """
+    gains = [
+        daily_means(others - own, days) / np.mean(daily_means(others, days))
+        for own, others in zip(losses.T, beside.T, strict=True)
+    ]
+    mean: FloatArray = np.mean(gains, axis=0)
+    return mean
+
+
 def overlapping_cutoffs(days: DayArray, horizon: int) -> int:
     """How many consecutive cutoffs share outcomes: ``horizon`` where every trading day is one, else fewer.
 
