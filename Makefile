@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve test fuzz faults soak check format lock gate-study weaknesses clean
+.PHONY: help set-up demo serve mlflow test fuzz faults soak check format lock gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: set-up ## Bars, a small LSTM, the API, and its first forecast
 
 serve: set-up ## The API and its worker on the embedded database (needs CLOSECAST_JWT_SECRET)
 	@$(BIN)/closecast serve
+
+mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=… for another port)
+	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
 
 test: set-up ## All tests with branch coverage, 90 % at least
 	@$(BIN)/python -m pytest --ignore tests/fuzz -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
