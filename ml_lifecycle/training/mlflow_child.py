@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ml_lifecycle.training.mlflow_database import make_database
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -209,6 +211,7 @@ def main() -> None:
     try:
         from mlflow import MlflowClient
 
+        make_database(told["uri"])
         recorder = Recorder(MlflowClient(told["uri"], told["uri"]), told["artifacts"])
     except Exception as error:  # noqa: BLE001 (whatever keeps MLflow from starting is told, and harms nobody)
         _answer(answers, error=error)

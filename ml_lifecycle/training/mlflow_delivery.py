@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 from data_pipeline.errors import ClosecastError
 
@@ -59,8 +58,9 @@ class Tracker:
     @property
     def shown(self) -> str:
         """The address without its credentials."""
-        parts = urlsplit(self.uri)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        scheme, mark, rest = self.uri.partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}{mark}{host.rpartition('@')[2]}{slash}{path}"
 
     @property
     def environment(self) -> dict[str, str]:

@@ -5,12 +5,12 @@ import numpy as np
 from data_pipeline.processing.bar_arrays import FloatArray
 from data_pipeline.processing.lstm_preprocessor import IntArray, Windows
 from data_pipeline.processing.scaler import Scaler, fit_scaler
+from ml_lifecycle.monitoring.column_drift import parts_of
 from ml_lifecycle.training.checkpoint import ColumnDistribution
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.pairs import PairSet, TrainingData
 
 SAMPLE_SIZE = 4000  # windows that the scaler and the reference distribution are taken from
-DECILES = np.arange(0.1, 1.0, 0.1)
 
 
 def sample_rows(train: PairSet) -> IntArray:
@@ -40,12 +40,11 @@ def reference_distribution(config: TrainingConfig, sample: Windows) -> list[Colu
 
 
 def _distribution(name: str, values: FloatArray) -> ColumnDistribution:
-    edges = np.unique(np.quantile(values, DECILES))
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    edges, shares = parts_of(values)
     return ColumnDistribution(
         name=name,
         mean=float(values.mean()),
         deviation=float(values.std()),
         edges=edges.tolist(),
-        shares=(counts / len(values)).tolist(),
+        shares=shares.tolist(),
     )
