@@ -17,6 +17,7 @@ from app.features.auth import tasks as auth_tasks
 from app.features.market_data import tasks as market_data_tasks
 from app.features.registry import tasks as registry_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
+from app.features.track_record import tasks as track_record_tasks
 from data_pipeline.processing.own_columns import allow
 
 AT_ONCE = 4  # jobs: while Yahoo is slow about one ticker, stored bars can still be published
@@ -47,6 +48,7 @@ async def _run(settings: Settings) -> None:
         market_data_tasks.add_tasks(app)
         stock_prediction_tasks.add_tasks(app)
         registry_tasks.add_tasks(app)
+        track_record_tasks.add_tasks(app)
         add_upkeep(app)
         await restart_stalled_jobs(app)
         await app.run_worker_async(

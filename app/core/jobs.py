@@ -1,8 +1,9 @@
 """Jobs on the same PostgreSQL: the API enqueues by name, the worker knows the tasks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
@@ -20,18 +21,25 @@ COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"
 CHALLENGE = "challenge"
 PRECOMPUTE = "precompute_forecasts"
+SCORE = "score_final_steps"
 RUN_TRAINING = "run_training"
 
 # Enqueues on a connection that it is given, so it never opens one of its own.
 _enqueuer = App(connector=PsycopgConnector())
 
 
+def now_utc() -> datetime:
+    """This instant."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class WorkerTools:
-    """What a task works with."""
+    """What a task works with; ``clock`` tells the instant, and only tests put another one in its place."""
 
     settings: Settings
     sessions: async_sessionmaker[AsyncSession]
+    clock: Callable[[], datetime] = now_utc
 
 
 def tools_of(context: JobContext) -> WorkerTools:

@@ -1,0 +1,1 @@
+"""What came of forecasts, over HTTP."""
