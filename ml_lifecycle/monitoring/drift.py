@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_pipeline.processing.bar_arrays import FloatArray
 
@@ -69,7 +70,7 @@ class DriftReference:
         )
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0.0).all()):
             raise ValueError("finite means and deviations wanted")
-        parts = [_read_parts(each["edges"], each["shares"]) for each in listed[: len(columns)]]
+        parts = [read_parts(each["edges"], each["shares"]) for each in listed[: len(columns)]]
         edges, shares = (np.stack(arrays) for arrays in zip(*parts, strict=True))
         return cls(tuple(columns), tuple(context_columns), mean, deviation, edges, shares)
 
@@ -102,17 +103,13 @@ class DriftReference:
     def population_stability(self, windows: FloatArray) -> FloatArray:
         """Population stability index of each column, shape ``(n, n_columns)``, of ``(n, lookback, n_columns)``.
 
-        ``sum((a - e) * ln(a / e))`` over the parts between the edges: ``e`` are the training's shares, ``a`` those of
-        the window's values and of ten more that are spread as in training, so that no share is 0 and a handful of
-        values proves little. (Kullback's symmetric divergence under the name that credit scoring gave it: Siddiqi,
-        Credit Risk Scorecards, 2006.) Unknown values (NaN) do not count.
+        Of the window's values over the parts between the edges, see ``stability_index``; unknown ones (NaN) do not
+        count.
         """
         known, n_parts = np.isfinite(windows), MOST_EDGES + 1
         part = (windows[..., None] >= self.edges).sum(axis=-1, dtype=np.int8)
         counts = ((part[..., None] == np.arange(n_parts, dtype=np.int8)) & known[..., None]).sum(axis=-3)
-        found = (counts + n_parts * self.shares) / (known.sum(axis=-2) + n_parts)[..., None]
-        index: FloatArray = ((found - self.shares) * np.log(found / self.shares)).sum(axis=-1)
-        return index
+        return stability_index(counts, self.shares)
 
     def distance(self, newest: FloatArray) -> FloatArray:
         """Standard deviations of the training part between its mean and each value ``(n, n_columns + n_context)``.
@@ -123,7 +120,26 @@ class DriftReference:
         return np.nan_to_num(off, nan=0.0, posinf=np.inf)
 
 
-def _read_parts(listed_edges: Any, listed_shares: Any) -> tuple[FloatArray, FloatArray]:
+def stability_index(counts: NDArray[np.integer[Any]], shares: FloatArray) -> FloatArray:
+    """Population stability index of values counted by part, shape ``(...)``; both of shape ``(..., n_parts)``.
+
+    ``sum((a - e) * ln(a / e))``: ``e`` are the training's shares, ``a`` those of the values counted and of as many more
+    as there are parts, spread as in training, so that no share is 0 and a handful of values proves little. (Kullback's
+    symmetric divergence under the name that credit scoring gave it: Siddiqi, Credit Risk Scorecards, 2006.)
+    """
+    n_parts = counts.shape[-1]
+    found = (counts + n_parts * shares) / (counts.sum(axis=-1, keepdims=True) + n_parts)
+    index: FloatArray = ((found - shares) * np.log(found / shares)).sum(axis=-1)
+    return index
+
+
+def read_parts(listed_edges: Any, listed_shares: Any) -> tuple[FloatArray, FloatArray]:
+    """Edges and shares of one entry of ``reference.json``, padded to ``MOST_EDGES`` edges.
+
+    Raises
+    ------
+    ValueError : edges do not ascend, or shares are none.
+    """
     edges, shares = np.array(listed_edges, dtype=np.float64), np.array(listed_shares, dtype=np.float64)
     if edges.ndim != 1 or len(edges) > MOST_EDGES or shares.shape != (len(edges) + 1,):
         raise ValueError(f"at most {MOST_EDGES} edges and one share more wanted")
