@@ -24,6 +24,7 @@ from app.core.migrations import newest_revision
 from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
 from app.core.monitoring.requests import RequestMiddleware
+from app.core.monitoring.tallies import write_tallies
 from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
@@ -157,6 +158,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with forecasting(app):
             yield
     finally:
+        write_tallies()
         await limits.close()
         passwords.close()
         await engine.dispose()

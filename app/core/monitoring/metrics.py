@@ -1,6 +1,7 @@
 """What Prometheus is told. Every label has a fixed, small set of values, so the number of series is bounded."""
 
 import os
+from collections import Counter as Counts
 from collections.abc import Iterator
 from enum import StrEnum
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_fastapi_instrumentator import Instrumentator
 
 from app.core.monitoring.request_meter import count_info
+from app.core.monitoring.tallies import Observations, SummedHistogram, note_changed, write_tallies
 from data_pipeline.sources.base import PriceSourceError
 
 DAY_SECONDS = 86_400
@@ -47,7 +49,7 @@ forecasts_total = Counter("closecast_forecasts_total", "Forecasts asked for, by 
 inference_seconds = Histogram(
     "closecast_inference_seconds", "From the serving window to quantiles, database left out.", buckets=INFERENCE_SECONDS
 )
-data_age_seconds = Histogram(
+data_age_seconds = SummedHistogram(
     "closecast_data_age_seconds",
     "Age of the newest bar behind each answered forecast, from its day's beginning.",
     buckets=DATA_AGE_SECONDS,
@@ -63,6 +65,34 @@ champion_max_age_seconds = Gauge(
     "Age past which a champion is flagged: the setting model_max_age_days.",
     multiprocess_mode="livemostrecent",
 )
+
+
+class _ForecastTally:
+    """Answered forecasts that are not written yet."""
+
+    def __init__(self) -> None:
+        self.ended = Counts[ForecastOutcome]()
+        self.ages = Observations(DATA_AGE_SECONDS)
+
+    def write(self) -> None:
+        """Add them to the figures."""
+        for outcome, number in self.ended.items():
+            forecasts_total.labels(outcome).inc(number)
+        self.ended.clear()
+        data_age_seconds.add(self.ages.counts, self.ages.total)
+        self.ages.clear()
+
+
+_answered = _ForecastTally()
+
+
+def count_answered(outcome: ForecastOutcome, age_seconds: float | None) -> None:
+    """Count an answered forecast; ``age_seconds`` of its newest bar, None: of the past. Known a moment later."""
+    if not _answered.ended:
+        note_changed(_answered)
+    _answered.ended[outcome] += 1
+    if age_seconds is not None:
+        _answered.ages.add(age_seconds)
 
 
 def _causes(kind: type[PriceSourceError]) -> Iterator[str]:
@@ -105,6 +135,7 @@ def count_source_error(error: PriceSourceError) -> None:
 
 def exposition() -> bytes:
     """Everything, in Prometheus' text format: of all processes where they share ``PROMETHEUS_MULTIPROC_DIR``."""
+    write_tallies()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -1,5 +1,6 @@
 """What the service says about itself."""
 
+import asyncio
 from datetime import timedelta
 from html import escape
 from typing import Annotated
@@ -9,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import HTMLResponse, Response
 
 from app.core.monitoring import metrics
+from app.core.monitoring.tallies import WRITTEN_EVERYWHERE_SECONDS
 from app.core.openapi import problem_responses
 from app.core.problems import problem_by_slug
 from app.core.security import now_utc
@@ -100,6 +102,7 @@ async def explain_problem(
 async def prometheus(request: Request) -> Response:
     """What Prometheus scrapes: of all worker processes together."""
     _tell_champion_age(request)
+    await asyncio.sleep(WRITTEN_EVERYWHERE_SECONDS)
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -1,7 +1,7 @@
 """Answers as bytes: made once for a frozen forecast, sent until something that they say stops being true."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -21,12 +21,21 @@ Key = tuple[str, int, date | None]  # ticker, days shown, the past day asked for
 
 
 class FrozenAs(NamedTuple):
-    """What is logged and counted of a frozen forecast: its row has arrays that an answer has in it already."""
+    """What is logged and counted of a frozen forecast: its row has arrays that an answer has in it already.
+
+    ``newest_bar_at`` is the beginning of its cutoff day in UTC, in seconds since 1970.
+    """
 
     id: UUID
     kind: str
-    cutoff: date
+    newest_bar_at: float
     made_at: datetime
+
+    @classmethod
+    def of(cls, forecast: Forecast) -> "FrozenAs":
+        """Of one row."""
+        newest_bar = datetime.combine(forecast.cutoff, time(), tzinfo=UTC)
+        return cls(forecast.id, forecast.kind, newest_bar.timestamp(), forecast.made_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class PreparedAnswer:
         etag = etag_of(head, tail)
         headers = json_or_not_modified(b"", etag, None).raw_headers
         return cls(
-            FrozenAs(forecast.id, forecast.kind, forecast.cutoff, forecast.made_at),
+            FrozenAs.of(forecast),
             window,
             champion,
             _true_until(forecast, champion, now),

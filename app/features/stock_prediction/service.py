@@ -1,7 +1,7 @@
 """A question becomes a frozen forecast, a logged row and an answer, in this order."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from time import perf_counter
 from typing import NamedTuple
 from uuid import UUID
@@ -121,10 +121,9 @@ def _key(question: Question) -> tuple[str, int, date | None]:
 
 def _measure(frozen: FrozenAs, asked_at: datetime) -> None:
     outcome = metrics.ForecastOutcome.COMPUTED if frozen.made_at >= asked_at else metrics.ForecastOutcome.REPEATED
-    metrics.forecasts_total.labels(outcome).inc()
-    if frozen.kind == LIVE:  # a hindcast's age says nothing of how fresh the bars are
-        newest_bar = datetime.combine(frozen.cutoff, time(), tzinfo=UTC)
-        metrics.data_age_seconds.observe((asked_at - newest_bar).total_seconds())
+    # A hindcast's age says nothing of how fresh the bars are.
+    age_seconds = asked_at.timestamp() - frozen.newest_bar_at if frozen.kind == LIVE else None
+    metrics.count_answered(outcome, age_seconds)
 
 
 async def read_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> StoredForecastRead:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError
 from app.core.limits import Limits
+from app.core.monitoring.tallies import write_tallies
 from app.features.market_data.service import publish_windows
 from app.features.registry import promotion, service
 from app.features.stock_prediction.service import ForecastDesk
@@ -63,6 +64,7 @@ def without_latency(body: bytes) -> bytes:
 
 def http_series() -> dict[tuple[str, str], float]:
     """Every figure about requests, but for how long they took."""
+    write_tallies()
     return {
         (sample.name, str(sorted(sample.labels.items()))): sample.value
         for metric in REGISTRY.collect()
@@ -236,6 +238,7 @@ async def test_what_cannot_be_logged_is_not_answered(
         labels = {**counted, "status": status}
         before = REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
         statuses.append(str((await ask()).status_code))
+        write_tallies()
         assert REGISTRY.get_sample_value("http_requests_total", labels) == before + 1
 
     assert statuses == ["503", "500"]
