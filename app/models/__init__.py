@@ -1,10 +1,13 @@
 """ORM models, one module per subject; importing this package fills ``Base.metadata``."""
 
 from app.models.adaptive import AdaptiveStateRow
+from app.models.after_close import ChainRun, ChainStep, RetrainDecision
+from app.models.answer_counts import AnswerCount, UnansweredCount
 from app.models.api_key import ApiKey
 from app.models.base import Base
 from app.models.chain import ChainDay
 from app.models.challenge import Challenge, ShadowDecision
+from app.models.drift import DriftReport
 from app.models.forecast import Forecast
 from app.models.idempotency import IdempotencyKey
 from app.models.limits import DailyQuota, SignInBrake
@@ -27,13 +30,17 @@ from app.models.user import User
 
 __all__ = [
     "AdaptiveStateRow",
+    "AnswerCount",
     "ApiKey",
     "Base",
     "BundleRow",
     "ChainDay",
+    "ChainRun",
+    "ChainStep",
     "Challenge",
     "DailyQuota",
     "DataVersionRow",
+    "DriftReport",
     "Forecast",
     "IdempotencyKey",
     "LiveSkill",
@@ -42,6 +49,7 @@ __all__ = [
     "Promotion",
     "QualityReportRow",
     "RefreshToken",
+    "RetrainDecision",
     "Score",
     "ScoreDay",
     "ScoredSeries",
@@ -54,6 +62,7 @@ __all__ = [
     "TrainingDefaults",
     "TrainingJob",
     "TrainingJobEvent",
+    "UnansweredCount",
     "User",
     "WindowFailure",
 ]

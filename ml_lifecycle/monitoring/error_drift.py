@@ -11,6 +11,7 @@ from river.drift import ADWIN
 from scipy import stats
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
+from data_pipeline.processing.lstm_preprocessor import IntArray
 from ml_lifecycle.monitoring.dependent_days import long_run_variance
 
 Severity = Literal["none", "moved", "far"]
@@ -33,7 +34,7 @@ class ErrorChange:
 
 @dataclass(frozen=True)
 class ErrorDrift:
-    """The stream of daily errors, each relative to the naive forecast's.
+    """The stream of daily errors, each the sum over all tickers relative to the naive forecast's.
 
     Attributes
     ----------
@@ -59,25 +60,11 @@ class CoverageDrift:
     severity: Severity
 
 
-def daily_relative_errors(days: DayArray, errors: FloatArray, naive: FloatArray) -> tuple[DayArray, FloatArray]:
-    """Sum of absolute errors over the naive's, by day, oldest first; days on which the naive made none are left out.
-
-    Over all tickers of a day together: a single ticker's ratio has no mean where it hardly moved.
-
-    >>> days = np.array(["2013-03-04", "2013-03-04", "2013-03-01"], dtype="datetime64[D]")
-    >>> daily_relative_errors(days, np.array([1.0, 2.0, 1.0]), np.array([2.0, 2.0, 1.0]))[1].tolist()
-    [1.0, 0.75]
-    """
-    different, place = np.unique(days, return_inverse=True)
-    ours, theirs = (np.bincount(place, weights=values, minlength=len(different)) for values in (errors, naive))
-    kept = theirs > 0.0
-    return different[kept], ours[kept] / theirs[kept]
-
-
 def error_drift(days: DayArray, relative: FloatArray) -> ErrorDrift:
     """Changes that ADWIN (Bifet and Gavaldà, SDM 2007) finds in the daily errors of one bundle.
 
-    ADWIN says that the level has changed; from when on is the day that parts the days since the last change best.
+    A single ticker's ratio would have no mean where it hardly moved. ADWIN says that the level has changed; from when
+    on is the day that parts the days since the last change best.
     ``far``: the newest change went up, and since then the naive forecast has been better.
     """
     detector: Any = ADWIN(delta=ADWIN_DELTA, clock=1)  # type: ignore[no-untyped-call]  # river leaves it untyped
@@ -113,7 +100,7 @@ def _spread(relative: FloatArray) -> float:
     return spread if spread > 0.0 else 1.0
 
 
-def coverage_drift(days: DayArray, inside: FloatArray, levels: Sequence[float]) -> list[CoverageDrift]:
+def coverage_drift(held: IntArray, forecasts: IntArray, levels: Sequence[float]) -> list[CoverageDrift]:
     """Each interval's coverage over the newest ``COVERAGE_DAYS`` days, tested against its promise.
 
     Tickers move together and days follow each other, so a day is one observation; the variance is at least the
@@ -121,25 +108,20 @@ def coverage_drift(days: DayArray, inside: FloatArray, levels: Sequence[float]) 
 
     Parameters
     ----------
-    days : shape ``(n,)``; inside : 1 where the outcome lay inside, shape ``(n, n_levels)``.
+    held : outcomes inside each interval by day, oldest first, shape ``(n_days, n_levels)``.
+    forecasts : scored on each day, at least 1, shape ``(n_days,)``.
     """
-    different = np.unique(days)[-COVERAGE_DAYS:]
-    if len(different) < FEWEST_DAYS:
+    held, forecasts = held[-COVERAGE_DAYS:], forecasts[-COVERAGE_DAYS:]
+    if len(forecasts) < FEWEST_DAYS:
         return []
-    recent = days >= different[0]
-    place = np.searchsorted(different, days[recent])
-    per_day = np.bincount(place, minlength=len(different))
-    found = []
-    for column, level in enumerate(levels):
-        held = np.bincount(place, weights=inside[recent, column], minlength=len(different))
-        coverage = float(held.sum() / per_day.sum())
-        off = (held - coverage * per_day)[:, None] / per_day.sum()
-        least = level * (1.0 - level) / per_day.sum()
-        variance = max(float(long_run_variance(off)[0]), least)
-        p_value = float(2.0 * stats.norm.sf(abs(coverage - level) / np.sqrt(variance)))
-        severity = _coverage_severity(level - coverage, proven=p_value < COVERAGE_CHANCE / len(levels))
-        found.append(CoverageDrift(level, int(per_day.sum()), len(different), coverage, p_value, severity))
-    return found
+    n, coverage = int(forecasts.sum()), held.sum(axis=0) / forecasts.sum()
+    promised = np.array(levels)
+    variance = np.maximum(long_run_variance((held - coverage * forecasts[:, None]) / n), promised * (1 - promised) / n)
+    p_values = 2.0 * stats.norm.sf(np.abs(coverage - promised) / np.sqrt(variance))
+    return [
+        CoverageDrift(level, n, len(forecasts), share, p_value, _coverage_severity(level - share, p_value, len(levels)))
+        for level, share, p_value in zip(levels, coverage.tolist(), p_values.tolist(), strict=True)
+    ]
 
 
 def _error_severity(changes: Sequence[ErrorChange]) -> Severity:
@@ -148,7 +130,7 @@ def _error_severity(changes: Sequence[ErrorChange]) -> Severity:
     return "far" if changes[-1].after > 1.0 else "moved"
 
 
-def _coverage_severity(short: float, *, proven: bool) -> Severity:
-    if not proven or abs(short) < MOVED_COVERAGE:
+def _coverage_severity(short: float, p_value: float, n_levels: int) -> Severity:
+    if p_value >= COVERAGE_CHANCE / n_levels or abs(short) < MOVED_COVERAGE:
         return "none"
     return "far" if short > FAR_COVERAGE else "moved"
