@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+from collections.abc import Hashable
 from http import HTTPStatus
 from uuid import UUID
 
@@ -47,7 +48,7 @@ class Limits:
         ------
         TooManyRequestsError
         """
-        await self._count(request, self._user_burst, str(user_id))
+        await self._count(request, self._user_burst, user_id)
 
     async def slow_down_address(self, request: Request) -> None:
         """Count one request of whoever has not said yet who it is.
@@ -78,7 +79,7 @@ class Limits:
         except DatabaseUnavailableError:
             logger.warning("forecasts that were not asked for stay counted until midnight")
 
-    async def _count(self, request: Request, burst: Burst, subject: str) -> None:
+    async def _count(self, request: Request, burst: Burst, subject: Hashable) -> None:
         left = await self._counters.count(burst, subject)
         tell(request, left)
         if left.is_over:

@@ -8,16 +8,18 @@ process then gets that share only.
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 from math import ceil
 from time import monotonic, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
+from app.core.sliding_window import SlidingWindow
 from data_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -40,8 +42,7 @@ class Burst:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(NamedTuple):
     """What is left of one limit after a request; ``is_over`` when there was nothing left for this one."""
 
     name: str
@@ -61,7 +62,7 @@ class BurstCounters:
 
     def __init__(self, settings: Settings) -> None:
         self._processes = settings.workers
-        self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._memory: dict[str, SlidingWindow] = {}
         self._pool = _open_redis(settings)
         self._redis: SlidingWindowCounterRateLimiter | None = None
         self._redis_again_at = 0.0
@@ -75,15 +76,23 @@ class BurstCounters:
             )
             self._redis = SlidingWindowCounterRateLimiter(storage)
 
-    async def count(self, burst: Burst, subject: str) -> Left:
+    async def count(self, burst: Burst, subject: Hashable) -> Left:
         """Count one request of ``subject``; one that comes too early is not counted."""
         if self._redis is not None and monotonic() >= self._redis_again_at:
             try:
-                return await _count(self._redis, burst, burst.amount, subject)
+                return await _count_in_redis(self._redis, burst, str(subject))
             except StorageError as error:
                 self._redis_again_at = monotonic() + REDIS_PAUSE_SECONDS
                 logger.warning("Redis does not count, memory does: %s", type(error.storage_error).__name__)
-        return await _count(self._memory, burst, ceil(burst.amount / self._processes), subject)
+        return self._count_in_memory(burst, subject)
+
+    def _count_in_memory(self, burst: Burst, subject: Hashable) -> Left:
+        window = self._memory.get(burst.name)
+        if window is None:
+            window = self._memory[burst.name] = SlidingWindow(burst.seconds)
+        amount = ceil(burst.amount / self._processes)
+        is_counted, left, resets_in = window.count(subject, amount, time())
+        return Left(burst.name, amount, burst.seconds, left, max(1, ceil(resets_in)), is_over=not is_counted)
 
     async def close(self) -> None:
         """Close the connections to Redis, where there are any."""
@@ -91,11 +100,11 @@ class BurstCounters:
             await self._pool.disconnect()
 
 
-async def _count(counter: SlidingWindowCounterRateLimiter, burst: Burst, amount: int, subject: str) -> Left:
-    item: RateLimitItem = RateLimitItemPerSecond(amount, burst.seconds, namespace="closecast")
+async def _count_in_redis(counter: SlidingWindowCounterRateLimiter, burst: Burst, subject: str) -> Left:
+    item: RateLimitItem = RateLimitItemPerSecond(burst.amount, burst.seconds, namespace="closecast")
     allowed = await counter.hit(item, burst.name, subject)
     resets_at, left = await counter.get_window_stats(item, burst.name, subject)
-    return Left(burst.name, amount, burst.seconds, left, max(1, ceil(resets_at - time())), is_over=not allowed)
+    return Left(burst.name, burst.amount, burst.seconds, left, max(1, ceil(resets_at - time())), is_over=not allowed)
 
 
 def _open_redis(settings: Settings) -> ConnectionPool | None:
