@@ -9,6 +9,7 @@ from cli.commands import (
     api,
     backtest,
     collect,
+    data,
     demo,
     evaluate,
     export,
@@ -16,6 +17,7 @@ from cli.commands import (
     lookahead_check,
     migrate,
     models,
+    predict,
     promote,
     rollback,
     sample_data,
@@ -35,11 +37,13 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.command()(collect.collect)
+app.add_typer(data.app)
 app.command()(train.train)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.command()(backtest.backtest)
 app.command("lookahead-check")(lookahead_check.lookahead_check)
+app.command()(predict.predict)
 app.command()(promote.promote)
 app.command()(rollback.rollback)
 app.command("sample-data")(sample_data.sample_data)

@@ -8,10 +8,10 @@ from typing import Any
 from app.supervisor import home
 from app.supervisor.errors import ServiceError
 from app.supervisor.supervisor import Supervisor
-from cli import bundles, gate_table
+from cli import answer_table, bundles, gate_table
 from cli.accounts import create_account
 from cli.console import err, out
-from cli.demonstration import answer_table, stored, subcommand
+from cli.demonstration import stored, subcommand
 from cli.demonstration.client import ApiClient
 from cli.demonstration.installation import FORECAST_TICKERS, SAMPLE_TICKERS, Installation, Remembered
 from cli.demonstration.yahoo import YahooCollection, YahooTry

@@ -144,3 +144,8 @@ async def list_quality(db: AsyncSession, *, cursor: str | None, limit: int) -> P
     """One page of the newest quality report of each ticker."""
     rows = await crud.list_newest_reports(db, after=cursor, limit=limit + 1)
     return page_of(rows, limit, item=QualityRead.model_validate, cursor=lambda last: last.ticker)
+
+
+def row_of(window: ServingWindow) -> ServingWindowRow:
+    """A window as its row would read, kept nowhere."""
+    return ServingWindowRow(**crud.values_of(window))

@@ -61,6 +61,10 @@ class Champion:
         """Time since the bundle was made."""
         return now - self.bundle.manifest.created_at
 
+    def is_past(self, days: int, now: datetime) -> bool:
+        """Whether it is older than so many days; the reference never is."""
+        return not self.is_reference and self.age(now) > timedelta(days=days)
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -116,7 +120,7 @@ class ChampionHolder:
 
     def is_flagged(self, champion: Champion, now: datetime) -> bool:
         """Whether a bundle is older than one should be."""
-        return not champion.is_reference and champion.age(now) > self.max_age
+        return champion.is_past(self._settings.model_max_age_days, now)
 
     @property
     def max_age(self) -> timedelta:
@@ -196,7 +200,7 @@ class ChampionHolder:
         return _decided(bundle, BundleForecaster(bundle), promotion, decision)
 
     def _is_too_old(self, champion: Champion, now: datetime) -> bool:
-        return not champion.is_reference and champion.age(now) > timedelta(days=self._settings.model_hard_age_days)
+        return champion.is_past(self._settings.model_hard_age_days, now)
 
 
 def _decided(bundle: Bundle, forecaster: BundleForecaster, kind: str, line: Promotion) -> Champion:

@@ -1,4 +1,4 @@
-"""The first answer, readable: each step beside the naive, and what the forecast is worth."""
+"""A forecast, readable: each step beside the naive, and what the forecast is worth."""
 
 from typing import Any
 
@@ -23,7 +23,8 @@ def show(answer: dict[str, Any]) -> None:
         f"bundle: {bundle['kind']} {bundle['id'][:12]}   promotion: {bundle['promotion']}",
         soft_wrap=True,
     )
-    out.print(f"forecast {answer['forecast_id']}, frozen at {answer['made_at']}", soft_wrap=True)
+    frozen = f"forecast {answer['forecast_id']}, frozen" if answer["forecast_id"] else "kept nowhere, made"
+    out.print(f"{frozen} at {answer['made_at']}", soft_wrap=True)
 
 
 def _steps(answer: dict[str, Any]) -> Table:
