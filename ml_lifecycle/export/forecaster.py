@@ -76,12 +76,15 @@ class BundleForecaster:
         InsufficientHistoryError : fewer than ``history_needed`` bars since the last hole (``BarArrays.pieces``).
         UnusableBarsError : a price among them is missing or not positive.
         """
-        return self.forecast_many([bars], adaptive=adaptive)[0]
+        return self.forecast_many([bars], adaptive=[adaptive])[0]
 
     def forecast_many(
-        self, many_bars: Sequence[BarArrays], *, adaptive: AdaptiveState | None = None
+        self, many_bars: Sequence[BarArrays], *, adaptive: Sequence[AdaptiveState | None] | None = None
     ) -> list[StepQuantiles]:
-        """``forecast`` of each series, in one pass of the network; one bad series fails the call."""
+        """``forecast`` of each series, in one pass of the network; one bad series fails the call.
+
+        ``adaptive`` holds the state of each series, None for those whose intervals are as calibrated at training.
+        """
         if not many_bars:
             return []
         used = [self._newest(bars) for bars in many_bars]
@@ -140,7 +143,7 @@ class BundleForecaster:
         network = self.bundle.network
         if network is None:
             steps = naive_quantiles_at(entry.bars.adj_close, entry.ends, range(1, STEPS + 1), self.levels)
-            return self._calibrated(steps, np.ones(len(entry.ends)), None)
+            return self._calibrated(steps, np.ones(len(entry.ends)))
         series = prepare_series(entry.bars, network.spec)
         parts = np.split(entry.ends, range(BATCH, len(entry.ends), BATCH))
         return np.concatenate([self._at_some_ends(series, entry.bars, ends, network) for ends in parts])
@@ -148,7 +151,7 @@ class BundleForecaster:
     def _at_some_ends(self, series: PreparedSeries, bars: BarArrays, ends: IntArray, network: "Network") -> FloatArray:
         windows = series.windows(ends)
         heads = self._with_long_run(self._heads(windows, network), bars, ends)
-        return self._calibrated(self._every_step(heads), windows.scale, None)
+        return self._calibrated(self._every_step(heads), windows.scale)
 
     def _newest(self, bars: BarArrays) -> BarArrays:
         whole = bars.after_last_hole()
@@ -191,11 +194,15 @@ class BundleForecaster:
     def _every_step(self, heads: FloatArray) -> FloatArray:
         return interpolate_steps(heads, self.bundle.manifest.horizons, median=median_index(self.levels))
 
-    def _calibrated(self, steps: FloatArray, scale: FloatArray, adaptive: AdaptiveState | None) -> FloatArray:
-        """Static offsets, then the adaptive state; shape ``(batch, STEPS, n_levels)`` throughout, never crossing."""
+    def _calibrated(
+        self, steps: FloatArray, scale: FloatArray, adaptive: Sequence[AdaptiveState | None] | None = None
+    ) -> FloatArray:
+        """Static offsets, then the adaptive states; shape ``(batch, STEPS, n_levels)`` throughout, never crossing."""
         root_h = np.sqrt(np.arange(1, STEPS + 1))[:, None]
         steps = np.sort(steps + self._offsets * root_h * scale[:, None, None], axis=-1)
-        return apply_adaptive(steps, self.levels, adaptive)
+        if adaptive is None:
+            return steps
+        return np.stack([apply_adaptive(each, self.levels, one) for each, one in zip(steps, adaptive, strict=True)])
 
     def _answer(self, quantiles: FloatArray, drift: Sequence[ColumnDrift] | None) -> StepQuantiles:
         if not np.isfinite(quantiles).all():

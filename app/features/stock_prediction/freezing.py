@@ -14,6 +14,7 @@ from app.features.market_data.service import read_window
 from app.features.registry.champion import Champion
 from app.features.stock_prediction import crud
 from app.features.stock_prediction.predictor import forecast_values, many_forecast_values
+from app.features.track_record.learning import alphas_in_use
 from app.models.forecast import Forecast
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.errors import ClosecastError
@@ -78,9 +79,10 @@ class Freezer:
             failed: dict[str, Forecast | ClosecastError] = {}
             if lacking := [window for window in windows if (window.ticker, window.cutoff) not in found]:
                 whole = await crud.windows_with_bars(db, lacking)
+                alphas = await alphas_in_use(db, champion.bundle, [window.ticker for window in whole])
                 await db.commit()  # no connection is held while the network computes
                 with inference_seconds.time():
-                    values = await asyncio.to_thread(many_forecast_values, champion, whole, datetime.now(UTC))
+                    values = await asyncio.to_thread(many_forecast_values, champion, whole, datetime.now(UTC), alphas)
                 made = dict(zip([window.ticker for window in whole], values, strict=True))
                 failed = {ticker: each for ticker, each in made.items() if isinstance(each, ClosecastError)}
                 found |= await self._freeze_many(db, champion, [v for v in values if not isinstance(v, ClosecastError)])
@@ -114,9 +116,10 @@ class Freezer:
 
     async def _freeze(self, db: AsyncSession, champion: Champion, window: ServingWindowRow) -> Forecast:
         whole = await read_window(db, window.ticker, as_of=window.as_of)
+        alphas = await alphas_in_use(db, champion.bundle, [window.ticker])
         await db.commit()  # no connection is held while the network computes
         with inference_seconds.time():
-            values = await asyncio.to_thread(forecast_values, champion, whole, datetime.now(UTC))
+            values = await asyncio.to_thread(forecast_values, champion, whole, datetime.now(UTC), alphas)
         frozen = await crud.freeze_forecast(db, values)
         await db.commit()
         return frozen

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from app.core.jobs import WorkerTools
@@ -11,6 +10,7 @@ from app.features.registry.champion import Champion, ChampionHolder
 from app.features.registry.errors import NoChampionError
 from app.features.stock_prediction import crud
 from app.features.stock_prediction.predictor import many_forecast_values
+from app.features.track_record.learning import alphas_in_use
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.errors import ClosecastError
 
@@ -41,7 +41,7 @@ async def _serving(tools: WorkerTools) -> Champion | None:
     holder = ChampionHolder(tools.sessions, tools.settings)
     await holder.reload()
     try:
-        return holder.serving(datetime.now(UTC))
+        return holder.serving(tools.clock())
     except NoChampionError as error:
         logger.warning("no forecasts are made ahead: %s", error)
         return None
@@ -50,7 +50,7 @@ async def _serving(tools: WorkerTools) -> Champion | None:
 async def _lacking(tools: WorkerTools, champion: Champion, after: str) -> list[ServingWindowRow]:
     """The next windows in alphabetical order, up to ``AT_A_TIME``."""
     found: list[ServingWindowRow] = []
-    now = datetime.now(UTC)
+    now = tools.clock()
     async with tools.sessions() as db:
         while len(found) < AT_A_TIME:
             wanted = min(ROWS, AT_A_TIME - len(found))
@@ -63,7 +63,9 @@ async def _lacking(tools: WorkerTools, champion: Champion, after: str) -> list[S
 
 
 async def _freeze(tools: WorkerTools, champion: Champion, windows: Sequence[ServingWindowRow]) -> int:
-    made = await asyncio.to_thread(many_forecast_values, champion, windows, datetime.now(UTC))
+    async with tools.sessions() as db:
+        alphas = await alphas_in_use(db, champion.bundle, [window.ticker for window in windows])
+    made = await asyncio.to_thread(many_forecast_values, champion, windows, tools.clock(), alphas)
     sound: list[dict[str, Any]] = []
     for window, values in zip(windows, made, strict=True):
         if isinstance(values, ClosecastError):

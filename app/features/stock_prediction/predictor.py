@@ -1,6 +1,6 @@
 """From a window and a bundle to the values of a frozen forecast; no database, no HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
@@ -12,40 +12,55 @@ from data_pipeline.errors import ClosecastError, InsufficientHistoryError
 from data_pipeline.processing.bar_arrays import BarArrays, FloatArray
 from data_pipeline.serving_window import with_market
 from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED, naive_quantiles
+from ml_lifecycle.export.conformal import AdaptiveState
 from ml_lifecycle.export.forecaster import BundleForecaster, StepQuantiles
 from ml_lifecycle.export.manifest import MarketUniverse
 
 LIVE, HINDCAST = "live", "hindcast"
 
+Alphas = Mapping[str, FloatArray]  # in use next, by ticker, as `track_record.learning.alphas_in_use` gives them
 
-def forecast_values(champion: Champion, window: ServingWindowRow, made_at: datetime) -> dict[str, Any]:
+
+def forecast_values(
+    champion: Champion, window: ServingWindowRow, made_at: datetime, alphas: Alphas | None = None
+) -> dict[str, Any]:
     """The columns of one ``Forecast``; ``window`` was read with its bars.
+
+    ``alphas`` move a live forecast's intervals. A hindcast's stay as they were calibrated: what the α have learnt came
+    after its cutoff.
 
     Raises
     ------
     InsufficientHistoryError : fewer bars since the last hole than the bundle needs.
     UnusableBarsError : a price in the window is missing or not positive.
     """
-    (values,) = many_forecast_values(champion, [window], made_at)
+    (values,) = many_forecast_values(champion, [window], made_at, alphas)
     if isinstance(values, ClosecastError):
         raise values
     return values
 
 
 def many_forecast_values(
-    champion: Champion, windows: Sequence[ServingWindowRow], made_at: datetime
+    champion: Champion, windows: Sequence[ServingWindowRow], made_at: datetime, alphas: Alphas | None = None
 ) -> list[dict[str, Any] | ClosecastError]:
     """``forecast_values`` of each window, or what it would raise, in one pass of the network."""
     found = [_bars_or_error(champion, window) for window in windows]
-    usable = [bars for bars in found if isinstance(bars, BarArrays)]
+    states = [_state(window, made_at, alphas) for window in windows]
+    usable = [(bars, state) for bars, state in zip(found, states, strict=True) if isinstance(bars, BarArrays)]
     forecasts = iter(_forecast_each(champion.forecaster, usable))
     answers = [next(forecasts) if isinstance(bars, BarArrays) else bars for bars in found]
     return [
-        _values(champion, window, bars, answer, made_at)
+        _values(champion, window, bars, answer, made_at, state)
         if isinstance(bars, BarArrays) and isinstance(answer, StepQuantiles)
         else cast(ClosecastError, answer)
-        for window, bars, answer in zip(windows, found, answers, strict=True)
+        for window, bars, answer, state in zip(windows, found, answers, states, strict=True)
     ]
+
+
+def _state(window: ServingWindowRow, made_at: datetime, alphas: Alphas | None) -> AdaptiveState | None:
+    if alphas is None or kind_of(window, made_at) != LIVE:
+        return None
+    return AdaptiveState(alphas[window.ticker])
 
 
 def _bars_or_error(champion: Champion, window: ServingWindowRow) -> BarArrays | ClosecastError:
@@ -58,19 +73,24 @@ def _bars_or_error(champion: Champion, window: ServingWindowRow) -> BarArrays | 
 
 
 def _forecast_each(
-    forecaster: BundleForecaster, many_bars: Sequence[BarArrays]
+    forecaster: BundleForecaster, series: Sequence[tuple[BarArrays, AdaptiveState | None]]
 ) -> Sequence[StepQuantiles | ClosecastError]:
     """All at once; where a series spoils that for the others, each by itself."""
     try:
-        return forecaster.forecast_many(many_bars)
+        return forecaster.forecast_many([bars for bars, _ in series], adaptive=[state for _, state in series])
     except ClosecastError as error:
-        if len(many_bars) == 1:
+        if len(series) == 1:
             return [error]
-        return [_forecast_each(forecaster, [bars])[0] for bars in many_bars]
+        return [_forecast_each(forecaster, [each])[0] for each in series]
 
 
 def _values(
-    champion: Champion, window: ServingWindowRow, bars: BarArrays, quantiles: StepQuantiles, made_at: datetime
+    champion: Champion,
+    window: ServingWindowRow,
+    bars: BarArrays,
+    quantiles: StepQuantiles,
+    made_at: datetime,
+    state: AdaptiveState | None,
 ) -> dict[str, Any]:
     naive = _naive(bars, quantiles.levels)
     return {
@@ -90,7 +110,7 @@ def _values(
         "made_at": made_at,
         "opens_at": window.opens_at,
         "anchor": float(bars.close[-1]),
-        "adaptive_alpha": None,
+        "adaptive_alpha": None if state is None else state.alphas.tolist(),
         "levels": list(quantiles.levels),
         "target_trading_days": window.target_trading_days,
         "known_at": window.known_at,

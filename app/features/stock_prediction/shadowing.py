@@ -14,6 +14,7 @@ from app.features.registry.champion import Champion
 from app.features.registry.service import champion_and_shadows
 from app.features.stock_prediction import crud
 from app.features.stock_prediction.predictor import forecast_values
+from app.features.track_record.learning import alphas_in_use
 from app.models.challenge import ShadowDecision
 from data_pipeline.errors import ClosecastError
 from ml_lifecycle.export.bundle import load_bundle
@@ -71,9 +72,10 @@ async def _freeze(tools: WorkerTools, shadow: Champion, asked: Sequence[crud.Ask
 
 async def _freeze_one(db: AsyncSession, shadow: Champion, ticker: str, as_of: date | None) -> bool:
     window = await read_window(db, ticker, as_of=as_of)
+    alphas = await alphas_in_use(db, shadow.bundle, [ticker])
     await db.commit()  # no connection is held while the network computes
     try:
-        values = await asyncio.to_thread(forecast_values, shadow, window, datetime.now(UTC))
+        values = await asyncio.to_thread(forecast_values, shadow, window, datetime.now(UTC), alphas)
     except ClosecastError as error:  # it may need more bars than the champion
         logger.debug("shadow %s has no forecast of %s: %s", shadow.bundle_id[:12], ticker, error)
         return False

@@ -21,7 +21,7 @@ from app.features.market_data.service import publish_windows
 from app.features.market_data.tasks import add_tasks, drop_kept_windows
 from app.features.registry.champion import Champion
 from app.features.stock_prediction import freezing
-from app.features.stock_prediction.predictor import forecast_values
+from app.features.stock_prediction.predictor import Alphas, forecast_values
 from app.models import ServingWindowRow, WindowFailure
 from data_pipeline.errors import ConfigurationError, StoreUnavailableError, UnknownCalendarError
 from data_pipeline.sources.base import (
@@ -96,9 +96,11 @@ async def test_five_hundred_first_requests_at_once_cause_one_collection_and_one_
     source.bars["AAPL"] = 300
     computed: list[str] = []
 
-    def counting(champion: Champion, window: ServingWindowRow, made_at: datetime) -> dict[str, Any]:
+    def counting(
+        champion: Champion, window: ServingWindowRow, made_at: datetime, alphas: Alphas | None
+    ) -> dict[str, Any]:
         computed.append(window.ticker)
-        return forecast_values(champion, window, made_at)
+        return forecast_values(champion, window, made_at, alphas)
 
     monkeypatch.setattr(freezing, "forecast_values", counting)
 
