@@ -11,7 +11,12 @@ from app.models.base import Base
 
 
 class BundleRow(Base):
-    """A bundle that was checked and may be promoted; ``id`` is also the name of its folder."""
+    """A bundle that was checked and may be promoted; ``id`` is also the name of its folder.
+
+    Attributes
+    ----------
+    files_deleted_at : when the clean-up deleted the folder; the row stays, since forecasts and ledgers may name it.
+    """
 
     __tablename__ = "bundles"
 
@@ -21,6 +26,7 @@ class BundleRow(Base):
     registered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     train_end: Mapped[date | None]
     calibration_end: Mapped[date | None]
+    files_deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     manifest: Mapped[dict[str, Any]] = mapped_column(JSONB, deferred=True)
 
 

@@ -5,7 +5,7 @@ speaks about: digests of versions, quality reports, market means.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -139,10 +139,23 @@ class FeatureStore:
         self._remember_digest(number)
         return self.version(number)
 
-    def vacuum(self, keep_versions: Collection[int], *, retention: timedelta = timedelta(days=7)) -> list[str]:
+    def versions_since(self, instant: datetime) -> list[int]:
+        """Numbers of the versions that were written at ``instant`` or later; empty where nothing is stored."""
+        table = self._bars.open()
+        since = instant.timestamp() * 1000
+        return [] if table is None else [line["version"] for line in table.history() if line["timestamp"] >= since]
+
+    def vacuum(
+        self,
+        keep_versions: Collection[int],
+        *,
+        retention: timedelta = timedelta(days=7),
+        dry_run: bool = False,
+    ) -> list[str]:
         """Delete files that only versions outside ``keep_versions`` (and the newest) need; their paths.
 
-        ``retention`` protects readers and writers under way: files younger in their grave than it stay.
+        ``retention`` protects readers and writers under way: files younger in their grave than it stay. A ``dry_run``
+        deletes nothing and gives the same paths.
         """
         table = self._bars.open()
         if table is None:
@@ -151,7 +164,7 @@ class FeatureStore:
         return table.vacuum(
             retention_hours=int(retention / timedelta(hours=1)),
             enforce_retention_duration=False,
-            dry_run=False,
+            dry_run=dry_run,
             keep_versions=kept,
         )
 

@@ -110,9 +110,10 @@ class Recorder:
         made_none = (run for run in self._all_runs(experiment.experiment_id, before) if BUNDLE_TAG not in run.data.tags)
         return [{"id": run.info.run_id, "name": run.info.run_name, "ended": run.info.end_time} for run in made_none]
 
-    def delete_run(self, *, run_id: str) -> None:
-        """Mark one run as deleted; `mlflow gc` frees what it takes."""
-        self._client.delete_run(run_id)
+    def delete_runs(self, *, run_ids: list[str]) -> None:
+        """Mark runs as deleted; `mlflow gc` frees what they take."""
+        for run_id in run_ids:
+            self._client.delete_run(run_id)
 
     def close(self) -> None:
         """Say of each run that was not ended that it was killed."""

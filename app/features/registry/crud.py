@@ -16,7 +16,7 @@ from ml_lifecycle.export.manifest import Manifest
 
 
 async def add_bundle(db: AsyncSession, bundle_id: str, manifest: Manifest) -> None:
-    """Insert one bundle; nothing happens where it is registered already."""
+    """Insert one bundle; of one that is registered already, its files are known to be there again."""
     statement = insert(BundleRow).values(
         id=bundle_id,
         kind=manifest.kind.value,
@@ -25,7 +25,10 @@ async def add_bundle(db: AsyncSession, bundle_id: str, manifest: Manifest) -> No
         calibration_end=manifest.calibration_end,
         manifest=manifest.model_dump(mode="json"),
     )
-    await db.execute(statement.on_conflict_do_nothing(index_elements=[BundleRow.id]))
+    again = statement.on_conflict_do_update(
+        index_elements=[BundleRow.id], set_={"files_deleted_at": None}, where=BundleRow.files_deleted_at.is_not(None)
+    )
+    await db.execute(again)
 
 
 async def find_bundle(db: AsyncSession, bundle_id: str) -> BundleRow | None:

@@ -46,7 +46,7 @@ class BundleShelf:
     async def closes_network(self, db: AsyncSession, now: datetime) -> Champion | None:
         """What answers closes that the champion cannot read; None where nothing of the kind is registered and loads."""
         oldest = now - timedelta(days=self._settings.model_hard_age_days)
-        for row in await _closes_networks(db, made_after=oldest):
+        for row in await closes_networks(db, made_after=oldest):
             try:
                 return await self._take(row, CLOSES_NETWORK)
             except BundleRefusedError:
@@ -87,7 +87,7 @@ class BundleShelf:
             return taken
 
 
-async def _closes_networks(db: AsyncSession, *, made_after: datetime) -> Sequence[BundleRow]:
+async def closes_networks(db: AsyncSession, *, made_after: datetime) -> Sequence[BundleRow]:
     """Registered networks that forecast from so many closes as are promised to suffice, newest first."""
     manifest = BundleRow.manifest
     newest = (

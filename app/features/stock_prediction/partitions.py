@@ -42,10 +42,15 @@ async def drop_old_partitions(
 
     Each is committed by itself. Frozen forecasts and scores are other tables: they stay.
     """
-    oldest_kept, _, _ = partition_of(now, -kept_months)
-    partitions = (await db.scalars(text(PARTITIONS))).all()
+    partitions = await old_partitions(db, now, kept_months=kept_months)
     await db.commit()
-    return [name for name in partitions if name < oldest_kept and await _drop(db, name, pause_seconds)]
+    return [name for name in partitions if await _drop(db, name, pause_seconds)]
+
+
+async def old_partitions(db: AsyncSession, now: datetime, *, kept_months: int) -> list[str]:
+    """The partitions that ``drop_old_partitions`` drops."""
+    oldest_kept, _, _ = partition_of(now, -kept_months)
+    return [name for name in (await db.scalars(text(PARTITIONS))).all() if name < oldest_kept]
 
 
 async def _drop(db: AsyncSession, name: str, pause_seconds: float) -> bool:
