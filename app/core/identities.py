@@ -2,15 +2,18 @@
 
 Remembering saves each warm request a query and a signature check. What is taken away (a sign-in, a key, a scope, an
 account) is gone in every process within a second: no answer is older than ``FRESH_SECONDS`` when it is used, whatever
-notifications were lost. In the process that took it away it is gone at once (``forget``).
+notifications were lost. In the process that took it away it is gone at once (``forget``). Who asks all the time waits
+for no query: a little before that age the database is asked again, beside the requests.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from time import monotonic, time
+from typing import TypeVar
 from uuid import UUID
 
 from fastapi import Request
@@ -26,6 +29,7 @@ from app.models.token import SignIn
 from app.models.user import User
 
 FRESH_SECONDS = 0.5
+ASK_AGAIN_SECONDS = 0.4
 REMEMBERED = 10_000  # credentials, about 1 kB each
 USE_NOTED_EVERY = timedelta(minutes=1)  # a key's last use is written so seldom that it costs nothing
 _USE_IS_NOT_NOTED = func.coalesce(ApiKey.last_used_at < func.now() - USE_NOTED_EVERY, True)
@@ -62,11 +66,9 @@ class _Known:
     asked_at: float  # monotonic, before the question went out
     expires_at: float  # seconds since 1970
 
-    def is_fresh(self) -> bool:
-        return monotonic() - self.asked_at < FRESH_SECONDS and time() < self.expires_at
-
 
 Answer = tuple[Principal, datetime | None]  # and when the credential itself ends
+Credential = TypeVar("Credential", str, bytes)
 
 
 class Identities:
@@ -91,7 +93,8 @@ class Identities:
         InvalidTokenError : it is none, its account is gone or disabled, or the sign-in was revoked.
         ExpiredTokenError, DatabaseUnavailableError
         """
-        return await self._remembered(sha256(token.encode()).digest(), lambda: self._ask_about_token(token))
+        digest = sha256(token.encode()).digest()
+        return self._at_hand(digest, self._ask_about_token, token) or await self._asked(digest)
 
     async def of_api_key(self, key: str) -> Principal:
         """Whose API key this is.
@@ -104,7 +107,7 @@ class Identities:
         if not is_api_key(key):
             raise InvalidApiKeyError
         digest = digest_of(key)
-        return await self._remembered(digest, lambda: self._ask_about_key(digest))
+        return self._at_hand(digest, self._ask_about_key, digest) or await self._asked(digest)
 
     def forget(self, user_id: UUID) -> None:
         """Ask the database again about an account that was changed here."""
@@ -114,20 +117,28 @@ class Identities:
         # Who is being asked about may have been read before the change: the next request asks anew.
         self._under_way.clear()
 
-    async def _remembered(self, digest: bytes, ask: Callable[[], Awaitable[Answer]]) -> Principal:
-        known = self._known.get(digest)
-        if known is not None and known.is_fresh():
-            return known.principal
-        task = self._under_way.get(digest)
-        if task is None:  # requests that come meanwhile wait for the same answer
-            task = self._under_way[digest] = asyncio.create_task(self._learn(digest, ask))
-            task.add_done_callback(lambda done: self._finish(digest, done))
-        return await asyncio.shield(task)
+    def _at_hand(
+        self, digest: bytes, ask: Callable[[Credential], Awaitable[Answer]], told: Credential
+    ) -> Principal | None:
+        """Whoever is remembered, if not for too long; None: the database is being asked."""
+        known, age = self._known.get(digest), 0.0
+        if known is not None:
+            age = monotonic() - known.asked_at
+            if age < ASK_AGAIN_SECONDS and time() < known.expires_at:
+                return known.principal
+        if digest not in self._under_way:  # requests that come meanwhile wait for the same answer
+            task = self._under_way[digest] = asyncio.create_task(self._learn(digest, ask(told)))
+            task.add_done_callback(partial(self._finish, digest))
+        return known.principal if known is not None and age < FRESH_SECONDS and time() < known.expires_at else None
 
-    async def _learn(self, digest: bytes, ask: Callable[[], Awaitable[Answer]]) -> Principal:
+    async def _asked(self, digest: bytes) -> Principal:
+        """What the database says to the question that is under way."""
+        return await asyncio.shield(self._under_way[digest])
+
+    async def _learn(self, digest: bytes, answer: Awaitable[Answer]) -> Principal:
         asked_at = monotonic()
         try:
-            principal, ends = await ask()
+            principal, ends = await answer
         except BaseException:
             self._known.drop(digest)
             raise

@@ -2,7 +2,7 @@
 
 import ipaddress
 import logging
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from http import HTTPStatus
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from data_pipeline.errors import ClosecastError
 
 logger = logging.getLogger(__name__)
 
-HEADERS_STATE = "rate_limit_headers"  # where the outermost middleware finds them, whoever wrote the answer
+TOLD_STATE = "rate_limits_told"  # where the outermost middleware finds them, whoever writes the answer
 IPV6_NETWORK_BITS = 64  # one customer's: counting single addresses of it would count nobody
 
 
@@ -91,16 +91,21 @@ def tell(request: Request, left: Left) -> None:
 
     The answer's writer does not matter: an error, or a 304, tells it too.
     """
-    headers = request.scope.setdefault("state", {}).setdefault(HEADERS_STATE, {})
-    _append(headers, "ratelimit-policy", f'"{left.name}";q={left.amount};w={left.window_seconds}')
-    _append(headers, "ratelimit", f'"{left.name}";r={left.left};t={left.resets_in_seconds}')
+    told: dict[str, Left] = request.scope.setdefault("state", {}).setdefault(TOLD_STATE, {})
+    told[left.name] = left  # of one that was told before (a batch takes from the day's share twice), the newer counts
 
 
-def _append(headers: dict[str, str], name: str, item: str) -> None:
-    """Add an item; of a limit that was told before (a batch takes from the day's share twice), the newer one counts."""
-    limit = item.partition(";")[0]
-    others = [each for each in headers.get(name, "").split(", ") if each and each.partition(";")[0] != limit]
-    headers[name] = ", ".join([*others, item])
+def headers_of(told: Mapping[str, Left]) -> list[tuple[bytes, bytes]]:
+    """What an answer says of the limits that its request was counted against; nothing where there was none.
+
+    >>> headers_of({"burst": Left("burst", 50, 1, 49, 1, is_over=False)})
+    [(b'ratelimit-policy', b'"burst";q=50;w=1'), (b'ratelimit', b'"burst";r=49;t=1')]
+    """
+    if not told:
+        return []
+    policies = ", ".join([f'"{left.name}";q={left.amount};w={left.window_seconds}' for left in told.values()])
+    lefts = ", ".join([f'"{left.name}";r={left.left};t={left.resets_in_seconds}' for left in told.values()])
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", lefts.encode())]
 
 
 def client_network(request: Request) -> str:

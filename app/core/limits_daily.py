@@ -51,14 +51,26 @@ class DailyQuotaError(ClosecastError):
 
 @dataclass
 class _Share:
-    """What this process knows of one user's day."""
+    """What this process knows of one user's day, which begins and ends at midnight UTC."""
 
-    day: date
+    begins_at: datetime
+    ends_at: datetime
     unspent: int = 0  # taken out of the counter and not handed out yet
     taken: int = 0  # by all processes, as last read
     portion: int = FIRST_PORTION
     asked_at: float = 0.0  # for the last portion, by the monotonic clock
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @classmethod
+    def of_the_day(cls, now: datetime) -> "_Share":
+        """Of the day that it is."""
+        midnight = datetime.combine(now.date(), time(), tzinfo=UTC)
+        return cls(midnight, midnight + timedelta(days=1))
+
+    @property
+    def day(self) -> date:
+        """Its date."""
+        return self.begins_at.date()
 
     def next_portion(self) -> int:
         """Twice the last one where that did not last long, else as at first."""
@@ -89,8 +101,8 @@ class DailyForecasts:
         """
         now = self._clock()
         share = self._shares.get(user_id)
-        if share is None or share.day != now.date():
-            share = _Share(now.date())
+        if share is None or not share.begins_at <= now < share.ends_at:
+            share = _Share.of_the_day(now)
             self._shares.put(user_id, share)
         if share.unspent < number:
             async with share.lock:  # the user's other requests wait for the same portion
@@ -100,7 +112,7 @@ class DailyForecasts:
         if not is_over:
             share.unspent -= number
         left = max(0, self._limit - share.taken) + share.unspent
-        return Left("daily", self._limit, DAY_SECONDS, left, ceil(seconds_to_midnight(now)), is_over)
+        return Left("daily", self._limit, DAY_SECONDS, left, ceil((share.ends_at - now).total_seconds()), is_over)
 
     async def _take_portion(self, user_id: UUID, share: _Share, missing: int) -> None:
         # Before the first portion nothing is known of what is left: so it is no larger than it must be.
@@ -138,12 +150,3 @@ async def _add(db: AsyncSession, user_id: UUID, day: date, portion: int, limit: 
     after = max(before, min(before + portion, limit))
     await db.execute(update(DailyQuota).where(*counter).values(taken=after))
     return before, after
-
-
-def seconds_to_midnight(now: datetime) -> float:
-    """Until the next day begins.
-
-    >>> seconds_to_midnight(datetime(2026, 11, 21, 23, 59, 30, tzinfo=UTC))
-    30.0
-    """
-    return (datetime.combine(now.date() + timedelta(days=1), time(), tzinfo=UTC) - now).total_seconds()

@@ -1,7 +1,7 @@
 """Who is asking: signed tokens, and the dependencies that admit a request. The only module that knows JOSE."""
 
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any, Literal
@@ -239,7 +239,7 @@ async def admit_forecast(request: Request) -> Principal:
 
 async def _identify(request: Request) -> Principal:
     identities: Identities = request.app.state.identities
-    token, key = await bearer(request), await api_key_header(request)
+    token, key = credentials_in(request.scope["headers"])
     if token and key:
         raise TwoCredentialsError
     if token:
@@ -247,6 +247,23 @@ async def _identify(request: Request) -> Principal:
     if key:
         return await identities.of_api_key(key)
     raise NotAuthenticatedError
+
+
+def credentials_in(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str | None, str | None]:
+    """Access token and API key, as ``bearer`` and ``api_key_header`` read them, for a third of what those take.
+
+    >>> credentials_in([(b"authorization", b"BEARER  abc "), (b"authorization", b"bearer d"), (b"x-api-key", b"")])
+    ('abc', None)
+    """
+    authorization, key = None, None
+    for name, value in headers:
+        if name == b"authorization" and authorization is None:
+            authorization = value
+        elif name == b"x-api-key" and key is None:
+            key = value
+    scheme, _, token = (authorization or b"").partition(b" ")
+    is_token = scheme.lower() == b"bearer"
+    return token.decode("latin-1").strip() if is_token else None, key.decode("latin-1") if key else None
 
 
 # Token and key are parameters for the OpenAPI document's sake: the functions above read them.

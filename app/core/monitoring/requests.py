@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from app.core.limits import HEADERS_STATE
+from app.core.limits import TOLD_STATE, headers_of
 from app.core.monitoring.metrics import count_unanswered
 from app.core.monitoring.tracing import TracedRequest, accept_request_id, current_request
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
@@ -99,8 +99,7 @@ class Answer:
 
     def _with_ours(self, headers: Iterable[RawHeader]) -> list[RawHeader]:
         """Bytes are added to bytes: reading and writing them as text would cost as much as a warm forecast's rest."""
-        told: dict[str, str] = self._state.get(HEADERS_STATE, {})
-        ours = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+        ours = headers_of(self._state.get(TOLD_STATE, {}))
         ours.append((b"x-request-id", self._request_id.encode("latin-1")))
         replaced = {name for name, _ in ours}
         kept = [pair for pair in headers if pair[0].lower() not in replaced]
