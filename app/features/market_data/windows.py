@@ -63,13 +63,13 @@ class WindowDesk:
         as_of: date | None,
         user_id: UUID,
         *,
-        newest: ServingWindowRow | None = None,
+        stored: Mapping[str, ServingWindowRow] | None = None,
         wait: bool = True,
     ) -> ServingWindowRow:
         """The newest window, or the one of ``as_of``; no connection is held while waiting.
 
-        ``newest`` is the newest window where the caller knows it, from ``find_stored``. ``wait`` False: what has to be
-        fetched or built first is asked for, and CollectionPendingError raised at once.
+        ``stored`` is what ``find_stored`` found where the caller looked there: nobody looks again. ``wait`` False: what
+        has to be fetched or built first is asked for, and CollectionPendingError raised at once.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class WindowDesk:
         NewTickerQuotaError : the user asked for too many new tickers, or past days of them, today.
         StaleBarsError : a live ticker's bars are older than the limit.
         """
-        newest = newest or await self._find_newest(db, ticker)
+        newest = await self._find_newest(db, ticker) if stored is None else stored.get(ticker)
         newest = newest or await self._ask_for(db, ticker, None, user_id, wait=wait)
         if as_of is not None and as_of < newest.cutoff:
             kept = await crud.find_window(db, ticker, as_of=as_of)

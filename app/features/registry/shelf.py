@@ -46,7 +46,9 @@ class BundleShelf:
     async def closes_network(self, db: AsyncSession, now: datetime) -> Champion | None:
         """What answers closes that the champion cannot read; None where nothing of the kind is registered and loads."""
         oldest = now - timedelta(days=self._settings.model_hard_age_days)
-        for row in await closes_networks(db, made_after=oldest):
+        candidates = await closes_networks(db, made_after=oldest)
+        await db.commit()  # the connection goes back to the pool: nobody waits for files with one
+        for row in candidates:
             try:
                 return await self._take(row, CLOSES_NETWORK)
             except BundleRefusedError:
@@ -62,6 +64,7 @@ class BundleShelf:
         BundleRefusedError : it is registered, and what lies in its folder is not loaded.
         """
         row = await db.get(BundleRow, bundle_id)
+        await db.commit()  # as above
         if row is None:
             raise BundleNotFoundError(bundle_id)
         return await self._take(row, ASKED_FOR)

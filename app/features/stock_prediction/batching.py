@@ -1,7 +1,7 @@
 """Forecasts of many tickers at once: one pass of the network, a result or a problem for each ticker."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -40,7 +40,7 @@ class BatchDesk:
         """
         started = perf_counter()
         stored = await self._windows.find_stored(db, [question.ticker for question in questions])
-        windows = [await self._window(db, question, stored.get(question.ticker)) for question in questions]
+        windows = [await self._window(db, question, stored) for question in questions]
         await db.commit()  # the connection goes back to the pool: what follows has connections of its own
         now = datetime.now(UTC)
         champion = self._champions.serving(now)
@@ -58,11 +58,11 @@ class BatchDesk:
         )
 
     async def _window(
-        self, db: AsyncSession, question: Question, newest: ServingWindowRow | None
+        self, db: AsyncSession, question: Question, stored: Mapping[str, ServingWindowRow]
     ) -> ServingWindowRow | ClosecastError:
         try:
             return await self._windows.find(
-                db, question.ticker, question.as_of, question.user_id, newest=newest, wait=False
+                db, question.ticker, question.as_of, question.user_id, stored=stored, wait=False
             )
         except DatabaseUnavailableError:
             raise

@@ -1,5 +1,6 @@
 """Many tickers in one request: one pass of the network, and each ticker's own answer."""
 
+import asyncio
 from datetime import date
 from typing import Any
 
@@ -101,6 +102,19 @@ async def test_each_ticker_has_its_own_result_or_problem(
     assert answer.json()["answers"][3]["problem"]["retry_after_seconds"] == 5.0
     assert await db.scalar(select(func.count()).select_from(PredictionLogRow)) == 2
     assert answer.json()["latency_ms"] < 900  # a single question would have waited for a second
+
+
+async def test_more_batches_of_unstored_tickers_than_connections_are_all_answered(
+    app: FastAPI, client: httpx.AsyncClient, registered_user: Account
+) -> None:
+    """None holds a connection while it waits for another one, which nobody would get."""
+    size = app.state.session_factory.kw["bind"].pool.size()
+
+    answers = await asyncio.gather(
+        *(post(client, registered_user, tickers=[f"{each}{n}" for each in "AB"]) for n in range(3 * size))
+    )
+
+    assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_what_is_no_batch_is_refused(client: httpx.AsyncClient, registered_user: Account) -> None:

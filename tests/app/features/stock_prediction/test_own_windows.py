@@ -1,5 +1,6 @@
 """Windows that clients send themselves: who answers them, from what, what is kept of it, and what is refused."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -213,6 +214,20 @@ async def test_an_administrator_may_name_a_registered_bundle(
     assert of_ticker["bundle"]["id"] == closes_network != served["bundle"]["id"]
     assert (refused.status_code, refused.json()["needed"]) == (403, ["admin"])
     assert (unknown.status_code, unknown.json()["type"]) == (404, "/problems/bundle-not-found")
+
+
+async def test_more_questions_to_a_named_bundle_than_connections_are_all_answered(
+    app: FastAPI, client: httpx.AsyncClient, admin: Account, db: AsyncSession
+) -> None:
+    """None holds a connection while it waits for another one, which nobody would get."""
+    size = app.state.session_factory.kw["bind"].pool.size()
+    tickers = [f"T{number}" for number in range(3 * size)]
+    await publish_windows(db, [make_window(ticker) for ticker in tickers])
+    named = {"bundle": app.state.champions.serving(datetime.now(UTC)).bundle_id}
+
+    answers = await asyncio.gather(*(post(client, admin, {"ticker": ticker, **named}) for ticker in tickers))
+
+    assert [answer.status_code for answer in answers] == [200] * len(tickers)
 
 
 NAN, HUGE = float("nan"), 10**400
