@@ -180,9 +180,10 @@ class WindowDesk:
         """``subject`` is a ticker, or one as of a past day."""
         now = datetime.now(UTC)
         limit = self._settings.new_tickers_per_day
-        if await crud.count_new_window(db, user_id, now.date(), subject) > limit:
-            midnight = datetime.combine(now.date() + timedelta(days=1), time(), tzinfo=UTC)
-            raise NewTickerQuotaError(limit, (midnight - now).total_seconds())
+        async with db.begin_nested():  # what is refused is not kept, even where others of a batch are committed
+            if await crud.count_new_window(db, user_id, now.date(), subject) > limit:
+                midnight = datetime.combine(now.date() + timedelta(days=1), time(), tzinfo=UTC)
+                raise NewTickerQuotaError(limit, (midnight - now).total_seconds())
 
     async def _require_fresh(self, db: AsyncSession, window: ServingWindowRow) -> None:
         """Have a live window that lacks bars refreshed; refuse it where it lacks too many."""

@@ -22,7 +22,7 @@ from app.features.market_data.tasks import add_tasks, drop_kept_windows
 from app.features.registry.champion import Champion
 from app.features.stock_prediction import freezing
 from app.features.stock_prediction.predictor import Alphas, forecast_values
-from app.models import ServingWindowRow, WindowFailure
+from app.models import NewTickerRequest, ServingWindowRow, WindowFailure
 from data_pipeline.errors import ConfigurationError, StoreUnavailableError, UnknownCalendarError
 from data_pipeline.sources.base import (
     BeforeListingError,
@@ -315,6 +315,19 @@ class TestWithoutAWorker:
         assert [answer.json()["type"] for answer in answers] == ["/problems/collection-pending"] * 2
         assert {answer.headers["Retry-After"] for answer in answers} == {"5"}
         assert await waiting_jobs(db) == [("collect", "AAPL")]
+
+    async def test_what_a_batch_was_refused_for_the_quota_s_sake_is_not_kept(
+        self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+    ) -> None:
+        """Three a day here; else a few batches a day would fill a table with what nobody may have."""
+        tickers = [f"X{number}" for number in range(6)]
+
+        answer = await client.post("/predict/batch", json={"tickers": tickers}, headers=registered_user.headers)
+
+        told = Counter(each["problem"]["type"] for each in answer.json()["answers"])
+        assert told == {"/problems/collection-pending": 3, "/problems/new-ticker-quota": 3}
+        assert await waiting_jobs(db) == [("collect", ticker) for ticker in tickers[:3]]
+        assert sorted(await db.scalars(select(NewTickerRequest.ticker))) == tickers[:3]
 
     async def test_waiting_requests_hold_no_connection(
         self, app: FastAPI, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
