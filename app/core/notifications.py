@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_CHANNEL = "closecast_window"  # payload: the ticker whose window, or whose failure to get one, is stored
 CHAMPION_CHANNEL = "closecast_champion"  # payload: the id of the bundle that was promoted
+SKILL_CHANNEL = "closecast_skill"  # payload: the id of the bundle that has new figures of scored forecasts
 JOB_CHANNEL = "closecast_job"  # payload: the id of a job that something happened in
 
 RECONNECT_SECONDS = 0.5
@@ -86,7 +87,7 @@ class NotificationListener:
         deadline_seconds = 2 * HEARTBEAT_SECONDS  # longer than it waits for a notification
         connection = await connect_bounded(self._connection_string, deadline_seconds=deadline_seconds, autocommit=True)
         async with connection:
-            for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL, JOB_CHANNEL):
+            for channel in (WINDOW_CHANNEL, CHAMPION_CHANNEL, SKILL_CHANNEL, JOB_CHANNEL):
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.connected.set()
             await self._wake_everyone()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.config import Settings
 from app.features.registry import crud
 from app.features.registry.errors import NoChampionError
+from app.models.live_skill import LiveSkill
 from app.models.promotion import Promotion
 from ml_lifecycle.export.bundle import Bundle, load_bundle
 from ml_lifecycle.export.errors import BundleRefusedError
@@ -30,9 +31,12 @@ POLL_SECONDS = 3.0  # how late a promotion is seen whose notification was lost
 LOAD_ANEW = ""  # told in the place of a bundle: read the files again, of what is served too
 
 
+Live = Mapping[tuple[int, int], Mapping[str, Any]]  # by horizon and days: `LiveSkill.figures`
+
+
 @dataclass(frozen=True)
 class Champion:
-    """A loaded bundle and the decision that made it champion."""
+    """A loaded bundle and the decision that made it champion; ``live`` says what its live forecasts were worth."""
 
     bundle: Bundle
     forecaster: BundleForecaster
@@ -41,6 +45,7 @@ class Champion:
     decided_by: str | None = None
     reason: str | None = None
     gate: Mapping[str, Any] | None = None
+    live: Live = field(default_factory=dict)
 
     @property
     def bundle_id(self) -> str:
@@ -90,6 +95,7 @@ class ChampionHolder:
         self._reference: Champion | None = None
         self._refused: list[Refusal] = []
         self._newest_line: int | None = None  # of the ledger, as of the last time that it was read
+        self._figures_at: datetime | None = None  # the newest of any bundle, likewise
         self._loading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
 
@@ -137,6 +143,18 @@ class ChampionHolder:
         except (SQLAlchemyError, OSError) as error:
             logger.warning("the ledger cannot be read, the champion stays: %s", type(error).__name__)
 
+    async def reload_figures(self, told: str | None = None) -> None:
+        """Take what a scoring run found; a database that is away changes nothing.
+
+        ``told`` is the bundle that has new figures; None: some may have been missed.
+        """
+        del told
+        try:
+            async with self._loading:
+                await self._take(self._champion, self._reference)
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("figures of live forecasts cannot be read, the former stay: %s", type(error).__name__)
+
     async def load_anew(self) -> list[Refusal]:
         """Read ledger and files again, those of the served bundle too; gives what was refused on the way.
 
@@ -157,9 +175,10 @@ class ChampionHolder:
         try:
             async with self._sessions() as db:
                 newest = await crud.newest_promotions(db, limit=1)
+                figures_at = await crud.newest_figures_at(db)
         except (SQLAlchemyError, OSError):  # whoever is connected again reads the ledger at once
             return False
-        return bool(newest) and newest[0].id != self._newest_line
+        return bool(newest) and (newest[0].id, figures_at) != (self._newest_line, self._figures_at)
 
     async def _follow_ledger(self, *, anew: bool) -> None:
         async with self._loading:
@@ -167,10 +186,20 @@ class ChampionHolder:
                 ledger = await crud.newest_promotions(db, limit=LEDGER_DEPTH)
                 reference = await crud.first_promotion(db)
             self._refused = []
-            self._champion = await self._first_that_loads(ledger, anew=anew) or self._champion
+            champion = await self._first_that_loads(ledger, anew=anew) or self._champion
+            stand_in = self._reference
+            if reference is not None and (anew or stand_in is None):
+                stand_in = await self._load(reference, promotion=STAND_IN) or stand_in
+            await self._take(champion, stand_in)
             self._newest_line = ledger[0].id if ledger else None
-            if reference is not None and (anew or self._reference is None):
-                self._reference = await self._load(reference, promotion=STAND_IN) or self._reference
+
+    async def _take(self, champion: Champion | None, reference: Champion | None) -> None:
+        """Serve these, with what is known of their live forecasts; one that has no news stays the same object."""
+        ids = {one.bundle_id for one in (champion, reference) if one is not None}
+        async with self._sessions() as db:
+            rows = await crud.live_figures(db, ids)
+            self._figures_at = await crud.newest_figures_at(db)
+        self._champion, self._reference = _with_figures(champion, rows), _with_figures(reference, rows)
 
     async def _first_that_loads(self, ledger: Sequence[Promotion], *, anew: bool) -> Champion | None:
         """The newest promotion whose bundle is accepted; while one is served, only newer ones are of interest.
@@ -201,6 +230,13 @@ class ChampionHolder:
 
     def _is_too_old(self, champion: Champion, now: datetime) -> bool:
         return champion.is_past(self._settings.model_hard_age_days, now)
+
+
+def _with_figures(champion: Champion | None, rows: Sequence[LiveSkill]) -> Champion | None:
+    if champion is None:
+        return None
+    live = {(row.horizon, row.days): row.figures for row in rows if row.bundle_id == champion.bundle_id}
+    return champion if live == champion.live else replace(champion, live=live)
 
 
 def _decided(bundle: Bundle, forecaster: BundleForecaster, kind: str, line: Promotion) -> Champion:

@@ -1,6 +1,6 @@
 """Rows of bundles and of the promotion ledger; the caller commits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import undefer
 
 from app.core.notifications import CHAMPION_CHANNEL
 from app.models.challenge import Challenge, ShadowDecision
+from app.models.live_skill import LiveSkill
 from app.models.promotion import BundleRow, Promotion
 from ml_lifecycle.export.manifest import Manifest
 
@@ -76,6 +77,17 @@ async def add_promotion(db: AsyncSession, promotion: Promotion) -> Promotion:
 async def tell_champions(db: AsyncSession, told: str) -> None:
     """Have every process reload, at the commit; ``told`` as ``ChampionHolder.reload`` takes it."""
     await db.execute(text("SELECT pg_notify(:channel, :told)"), {"channel": CHAMPION_CHANNEL, "told": told})
+
+
+async def live_figures(db: AsyncSession, bundle_ids: Collection[str]) -> Sequence[LiveSkill]:
+    """Figures of the live forecasts of some bundles, as the newest scoring run left them."""
+    rows = select(LiveSkill).where(LiveSkill.kind == "live", LiveSkill.bundle_id.in_(bundle_ids))
+    return (await db.scalars(rows)).all()
+
+
+async def newest_figures_at(db: AsyncSession) -> datetime | None:
+    """When any bundle last got figures of its forecasts; None before the first."""
+    return await db.scalar(select(func.max(LiveSkill.computed_at)))
 
 
 async def count_tests(db: AsyncSession, champion_id: str, *, since: datetime) -> int:

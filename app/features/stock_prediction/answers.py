@@ -26,6 +26,7 @@ from app.features.stock_prediction.schemas import (
     StoredForecastRead,
 )
 from app.models.forecast import Forecast
+from app.models.live_skill import ALL_DAYS
 from ml_lifecycle.export.forecaster import StepQuantiles
 
 MEDIAN = 0.5
@@ -55,9 +56,18 @@ def _step(forecast: Forecast, index: int) -> StepRead:
 
 
 def skill_of(champion: Champion, days_ahead: int) -> dict[str, SkillRead]:
-    """The manifest's figures at each horizon shown; nothing is interpolated between heads."""
+    """Figures at each horizon shown: of live forecasts once there are any, till then the manifest's.
+
+    Nothing is interpolated between heads.
+    """
     shown = (horizon for horizon in champion.bundle.manifest.horizons if horizon <= days_ahead)
-    return {str(horizon): _skill(champion.scores.get(horizon, {}).get("skill")) for horizon in shown}
+    return {str(horizon): _skill(_measured(champion, horizon)) for horizon in shown}
+
+
+def _measured(champion: Champion, horizon: int) -> Mapping[str, Any] | None:
+    live = champion.live.get((horizon, ALL_DAYS))
+    found: Mapping[str, Any] = live if live and live["scored"] else champion.scores.get(horizon, {})
+    return found.get("skill")
 
 
 def _skill(measured: Mapping[str, Any] | None) -> SkillRead:

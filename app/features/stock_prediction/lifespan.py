@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import bounded_connection_string, create_engine
-from app.core.notifications import CHAMPION_CHANNEL, NotificationListener
+from app.core.notifications import CHAMPION_CHANNEL, SKILL_CHANNEL, NotificationListener
 from app.features.market_data.windows import WindowDesk
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.shelf import BundleShelf
@@ -43,6 +43,7 @@ async def forecasting(app: FastAPI) -> AsyncIterator[None]:
     app.state.notifications = listener = NotificationListener(bounded_connection_string(settings))
     app.state.champions = champions = ChampionHolder(sessions, settings)
     listener.on(CHAMPION_CHANNEL, champions.reload)
+    listener.on(SKILL_CHANNEL, champions.reload_figures)
     listener.on(CHAMPION_CHANNEL, partial(_make_partitions_again, sessions))
     windows, freezer = WindowDesk(listener, settings), Freezer(sessions)
     app.state.forecast_desk = desk = ForecastDesk(champions, windows, freezer, log)

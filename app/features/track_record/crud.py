@@ -1,18 +1,21 @@
 """Rows of scores, of their sums and of what is open; the caller commits."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.notifications import SKILL_CHANNEL
 from app.models.forecast import Forecast
+from app.models.live_skill import LiveSkill
 from app.models.market_data import QualityReportRow
-from app.models.score import Score, ScoredSeries
+from app.models.promotion import BundleRow
+from app.models.score import Score, ScoreDay, ScoredSeries
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 
@@ -267,3 +270,42 @@ async def remember_scored(db: AsyncSession, series: Sequence[StoredSeries], at: 
 async def scores_of(db: AsyncSession, forecast_id: UUID) -> Sequence[Score]:
     """The scores of one forecast, by step."""
     return (await db.scalars(select(Score).where(Score.forecast_id == forecast_id).order_by(Score.step))).all()
+
+
+async def bundle_levels(db: AsyncSession, bundle_id: str) -> tuple[float, ...]:
+    """The quantile levels of a registered bundle."""
+    row = select(BundleRow.manifest["quantile_levels"]).where(BundleRow.id == bundle_id)
+    return tuple((await db.execute(row)).scalar_one())
+
+
+async def outdated_figures(db: AsyncSession, today: date) -> list[tuple[str, str]]:
+    """Kinds and bundles that have scores and no figures of today (UTC)."""
+    fresh = select(LiveSkill.horizon).where(
+        LiveSkill.kind == ScoreDay.kind,
+        LiveSkill.bundle_id == ScoreDay.bundle_id,
+        LiveSkill.computed_at >= datetime.combine(today, time(), tzinfo=UTC),
+    )
+    rows = select(ScoreDay.kind, ScoreDay.bundle_id).where(~fresh.exists()).distinct()
+    return [(kind, bundle_id) for kind, bundle_id in await db.execute(rows)]
+
+
+async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, step: int) -> Sequence[Mapping[str, Any]]:
+    """Rows of ``ScoreDay`` as mappings, oldest first."""
+    day = ScoreDay.__table__
+    rows = select(day).where(day.c.kind == kind, day.c.bundle_id == bundle_id, day.c.step == step)
+    return [dict(row) for row in (await db.execute(rows.order_by(day.c.trading_day))).mappings()]
+
+
+async def replace_figures(
+    db: AsyncSession, kind: str, bundle_id: str, figures: Mapping[tuple[int, int], Mapping[str, Any]], now: datetime
+) -> None:
+    """Store the figures of one kind and bundle by horizon and window, and tell every process at the commit."""
+    await db.execute(delete(LiveSkill).where(LiveSkill.kind == kind, LiveSkill.bundle_id == bundle_id))
+    if figures:
+        named = {"kind": kind, "bundle_id": bundle_id, "computed_at": now}
+        rows = [
+            {**named, "horizon": horizon, "days": days, "figures": dict(each)}
+            for (horizon, days), each in figures.items()
+        ]
+        await db.execute(insert(LiveSkill), rows)
+    await db.execute(select(func.pg_notify(SKILL_CHANNEL, bundle_id)))

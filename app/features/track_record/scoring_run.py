@@ -56,6 +56,7 @@ class Counted:
     void: int = 0
     taught: int = 0
     by_bundle: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    changed: set[tuple[str, str]] = field(default_factory=set)  # kinds and bundles that got rows
 
 
 async def score_open_steps(tools: WorkerTools) -> Counted:
@@ -205,9 +206,12 @@ class _Batch:
         self, columns: Mapping[str, Sequence[Any]], kind: str, bundle_id: str, version: Version
     ) -> set[tuple[UUID, int]]:
         table_id, number = version
-        return await crud.add_scores(
+        added = await crud.add_scores(
             self.db, columns, kind=kind, bundle_id=bundle_id, data_table_id=table_id, data_version=number
         )
+        if added:
+            self.counted.changed.add((kind, bundle_id))
+        return added
 
 
 def _version(series: StoredSeries) -> Version:

@@ -4,6 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from app.core.jobs import WorkerTools
+from app.features.track_record.chain import seal_days
+from app.features.track_record.figures import refresh_figures
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ async def score_final_steps(tools: WorkerTools) -> ScoredRun:
     from app.features.track_record.scoring_run import score_open_steps
 
     counted = await score_open_steps(tools)
-    run = ScoredRun(counted.scored, counted.void, counted.taught, dict(counted.by_bundle), sealed=0)
-    logger.info("scored %d steps, %d void, %d states learnt", run.scored, run.void, run.taught)
-    return run
+    await refresh_figures(tools, counted.changed)
+    sealed = await seal_days(tools)
+    logger.info("%d steps scored, %d void, %d states taught", counted.scored, counted.void, counted.taught)
+    return ScoredRun(counted.scored, counted.void, counted.taught, dict(counted.by_bundle), sealed)
