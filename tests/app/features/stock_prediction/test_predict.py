@@ -281,9 +281,9 @@ async def test_many_first_askings_compute_one_forecast(
     computed: list[str] = []
     compute = freezing.forecast_values
 
-    def counting(champion: object, window: object, made_at: object) -> object:
+    def counting(champion: object, window: object, made_at: object, alphas: object) -> object:
         computed.append("once")
-        return compute(champion, window, made_at)  # type: ignore[arg-type]  # passed on as it came
+        return compute(champion, window, made_at, alphas)  # type: ignore[arg-type]  # passed on as it came
 
     monkeypatch.setattr(freezing, "forecast_values", counting)
     await publish_windows(db, [make_window("AAPL")])
