@@ -25,6 +25,7 @@ from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
 from app.core.monitoring.requests import RequestMiddleware
 from app.core.monitoring.tallies import write_tallies
+from app.core.monitoring.unanswered import UnansweredTally
 from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
@@ -154,11 +155,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.identities = identities = Identities(partial(tokens.verify, kind="access"), app.state.session_factory)
     app.state.sign_ins = SignIns(tokens, passwords, brake, identities, settings)
     app.state.limits = limits = Limits(settings, app.state.session_factory)
+    app.state.unanswered = unanswered = UnansweredTally(app.state.session_factory)
+    unanswered.start()
     try:
         async with forecasting(app):
             yield
     finally:
         write_tallies()
+        await unanswered.stop()
         await limits.close()
         passwords.close()
         await engine.dispose()

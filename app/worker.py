@@ -15,6 +15,7 @@ from app.core.jobs import DATA_QUEUE, open_queue, tools_of
 from app.core.monitoring.logging import configure_logging
 from app.features.auth import tasks as auth_tasks
 from app.features.market_data import tasks as market_data_tasks
+from app.features.monitoring import tasks as monitoring_tasks
 from app.features.registry import tasks as registry_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
 from app.features.track_record import tasks as track_record_tasks
@@ -46,6 +47,7 @@ async def _run(settings: Settings) -> None:
     async with open_queue(settings) as (app, tools):
         auth_tasks.add_tasks(app)
         market_data_tasks.add_tasks(app)
+        monitoring_tasks.add_tasks(app)
         stock_prediction_tasks.add_tasks(app)
         registry_tasks.add_tasks(app)
         track_record_tasks.add_tasks(app)

@@ -105,6 +105,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "read_bars": await ask("/bars/AAPL?limit=2"),
         "list_data_versions": await ask("/data/versions"),
         "list_quality": await ask("/data/quality?limit=1"),
+        "monitor": await ask("/monitor"),
     }
 
 

@@ -90,6 +90,7 @@ MATRIX: Mapping[str, Row] = {
     "health": Row(Door.ALL),
     "explain_problem": Row(Door.ALL, path={"slug": "expired-token"}),
     "prometheus": Row(Door.ALL),
+    "monitor": Row(Door.SCOPE),
     "register": Row(Door.ALL, (CREATED,), body={"email": ANYBODY_S_OWN, "password": "{password}"}),
     "sign_in": Row(Door.ALL, (HTTPStatus.UNAUTHORIZED,), form={"username": ANYBODY_S_OWN, "password": "{password}"}),
     "refresh": Row(Door.ALL, (HTTPStatus.UNAUTHORIZED,), body={"refresh_token": "none"}),

@@ -74,13 +74,18 @@ async def test_system_b(client: httpx.AsyncClient, registered_user: Account) -> 
 
 
 async def test_system_c(client: httpx.AsyncClient, registered_user: Account) -> None:
-    """`POST /infer/ {sequence}` of rows and of closes, with and without the slash."""
+    """`POST /infer/ {sequence}` of rows and of closes, with and without the slash; `GET /monitor/`."""
     for path, sequence in (("/infer/", HIGH_LOW_CLOSE_VOLUME), ("/infer", HIGH_LOW_CLOSE_VOLUME), ("/infer/", CLOSES)):
         said = await post(client, registered_user, path, {"sequence": sequence})
 
         assert isinstance(said["prediction"], float)
         assert datetime.fromisoformat(said["timestamp"]).tzinfo is not None
         assert said["latency_ms"] > 0
+
+    monitored = await get(client, registered_user, "/monitor/")
+    assert (monitored["status"], monitored["total_inferences"]) == ("ok", 3)
+    assert 0 < monitored["min_latency_ms"] <= monitored["avg_latency_ms"] <= monitored["max_latency_ms"]
+    assert datetime.fromisoformat(monitored["last_inference_timestamp"]).tzinfo is not None
 
 
 async def test_system_d(client: httpx.AsyncClient, registered_user: Account) -> None:

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from app.core.limits import TOLD_STATE, headers_of
 from app.core.monitoring.metrics import count_unanswered
 from app.core.monitoring.tracing import TracedRequest, accept_request_id, current_request
+from app.core.monitoring.unanswered import UnansweredTally
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
@@ -76,6 +77,7 @@ class RequestMiddleware:
         finally:
             if answer.status is not None:
                 count_unanswered(route_template(scope), answer.status)
+                note_unanswered(scope, answer.status)
             if self.log_requests:
                 latency_ms = round((perf_counter() - started) * 1000, 3)
                 log.info("request", **describe(scope), status=answer.status, latency_ms=latency_ms)
@@ -105,6 +107,13 @@ class Answer:
         kept = [pair for pair in headers if pair[0].lower() not in replaced]
         spoken_of = {name.lower() for name, _ in kept}
         return [*kept, *ours, *(pair for pair in self._safe_headers if pair[0] not in spoken_of)]
+
+
+def note_unanswered(scope: Scope, status: int) -> None:
+    """Count a forecast that was not answered for /monitor; where no lifespan runs, nobody does."""
+    tally: UnansweredTally | None = getattr(scope["app"].state, "unanswered", None)
+    if tally is not None:
+        tally.note(route_template(scope), status)
 
 
 def _sent(scope: Scope) -> tuple[str | None, str | None]:

@@ -5,19 +5,21 @@ from datetime import timedelta
 from html import escape
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Security
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import HTMLResponse, Response
 
+from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.monitoring import metrics
 from app.core.monitoring.tallies import WRITTEN_EVERYWHERE_SECONDS
 from app.core.openapi import problem_responses
 from app.core.problems import problem_by_slug
-from app.core.security import now_utc
-from app.features.monitoring.schemas import About, Alive, Health, ProblemExplanation, Ready
-from app.features.monitoring.service import NotReadyError, UnknownProblemError, check_readiness
+from app.core.security import admit, now_utc
+from app.features.monitoring.schemas import About, Alive, Health, MonitorRead, ProblemExplanation, Ready
+from app.features.monitoring.service import NotReadyError, UnknownProblemError, check_readiness, read_monitor
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
+from app.models.user import Scope
 
 router = APIRouter(tags=["service"])
 metrics_router = APIRouter(tags=["service"])
@@ -75,6 +77,23 @@ async def health(request: Request) -> Health:
     except NotReadyError:
         return Health(status="degraded", version=request.app.version, timestamp=now_utc())
     return Health(status="ok", version=request.app.version, timestamp=now_utc())
+
+
+@router.get(
+    "/monitor",
+    dependencies=[Security(admit, scopes=[Scope.PREDICT])],
+    responses=problem_responses(DatabaseUnavailableError),
+)
+async def monitor(request: Request, db: DbSession) -> MonitorRead:
+    """Forecasts answered, how fast, and not answered: the last hour, the last day, all time.
+
+    All processes together, from the prediction log. The last hour and day begin with their first ten minutes.
+    """
+    try:
+        await _readiness(request)
+    except NotReadyError:
+        return await read_monitor(db, now_utc(), ready=False)
+    return await read_monitor(db, now_utc(), ready=True)
 
 
 @router.get("/problems/{slug}", responses=problem_responses(UnknownProblemError))

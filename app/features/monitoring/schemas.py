@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class About(BaseModel):
@@ -80,3 +80,49 @@ class ProblemExplanation(BaseModel):
     status: int
     explanation: str
     example: str
+
+
+class LatencyRead(BaseModel):
+    """Milliseconds from the request to its answer's row in the log; null where nothing was answered."""
+
+    mean: float | None
+    min: float | None
+    max: float | None
+    p50: float | None = Field(description="Percentiles are within 2 % of their value.")
+    p95: float | None
+    p99: float | None
+
+
+class UnansweredRead(BaseModel):
+    """Forecasts that were asked for and not answered; who may not ask, or not as often, has asked for none."""
+
+    unknown: int = Field(description="404: no such ticker.")
+    refused: int = Field(description="4xx: the request, or the history, does not allow a forecast.")
+    unavailable: int = Field(description="503: a source or the database did not answer in time.")
+    failed: int = Field(description="5xx: a failure of ours.")
+    total: int
+
+
+class WindowRead(BaseModel):
+    """What was answered since an instant; null: since the beginning."""
+
+    since: datetime | None
+    inferences: int
+    latency_ms: LatencyRead
+    last_inference_at: datetime | None
+    errors: UnansweredRead
+
+
+class MonitorRead(BaseModel):
+    """Answered forecasts and how fast, as all processes together have logged them."""
+
+    status: Literal["ok", "degraded"] = Field(description="As /health.")
+    last_hour: WindowRead
+    last_day: WindowRead
+    all_time: WindowRead
+    behind: bool = Field(description="The worker has not counted for more than an hour: the figures lack answers.")
+    total_inferences: int
+    avg_latency_ms: float | None
+    min_latency_ms: float | None
+    max_latency_ms: float | None
+    last_inference_timestamp: datetime | None

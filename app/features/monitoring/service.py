@@ -1,13 +1,17 @@
-"""Whether this process can do its work."""
+"""Whether this process can do its work, and what all of them have done."""
 
+from datetime import datetime
 from http import HTTPStatus
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.core.migrations import current_revision
+from app.core.monitoring.metrics import ForecastOutcome
 from app.core.problems import problem
 from app.core.security import now_utc
+from app.features.monitoring.counting import Window, read_counts
+from app.features.monitoring.schemas import LatencyRead, MonitorRead, UnansweredRead, WindowRead
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
 from app.features.stock_prediction.log_writer import PredictionLogWriter
@@ -15,6 +19,9 @@ from data_pipeline.errors import ClosecastError
 
 OK = "ok"
 NOT_ASKED = "not asked, the database is away"
+UNANSWERED = tuple(
+    outcome.value for outcome in ForecastOutcome if outcome not in (ForecastOutcome.COMPUTED, ForecastOutcome.REPEATED)
+)
 
 
 @problem(
@@ -79,3 +86,40 @@ def _check_champion(champions: ChampionHolder) -> str:
     except NoChampionError as error:
         return str(error)
     return OK
+
+
+async def read_monitor(db: AsyncSession, now: datetime, *, ready: bool) -> MonitorRead:
+    """What was answered and what was not, in the last hour and day and of all time."""
+    counts = await read_counts(db, now)
+    total = counts.all_time.answered
+    return MonitorRead(
+        status="ok" if ready else "degraded",
+        last_hour=_window(counts.last_hour),
+        last_day=_window(counts.last_day),
+        all_time=_window(counts.all_time),
+        behind=counts.behind,
+        total_inferences=total.answers,
+        avg_latency_ms=total.mean_ms,
+        min_latency_ms=total.min_ms,
+        max_latency_ms=total.max_ms,
+        last_inference_timestamp=total.newest_at,
+    )
+
+
+def _window(window: Window) -> WindowRead:
+    answered = window.answered
+    errors = {outcome: window.unanswered.get(outcome, 0) for outcome in UNANSWERED}
+    return WindowRead(
+        since=window.since,
+        inferences=answered.answers,
+        latency_ms=LatencyRead(
+            mean=answered.mean_ms,
+            min=answered.min_ms,
+            max=answered.max_ms,
+            p50=answered.percentile_ms(0.5),
+            p95=answered.percentile_ms(0.95),
+            p99=answered.percentile_ms(0.99),
+        ),
+        last_inference_at=answered.newest_at,
+        errors=UnansweredRead(**errors, total=sum(errors.values())),
+    )
