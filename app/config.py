@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     new_tickers_per_day: PositiveInt = 20  # per user, past days of stored ones included
     kept_window_days: PositiveInt = 30  # windows of past days that were built longer ago are deleted
 
+    # Jobs of the queue `train`
+    job_lease_seconds: float = Field(default=60.0, ge=1.0)  # without a heartbeat their worker is taken for dead
+
     # The served model
     gate_days: NonNegativeInt = 250  # newest trading days that training leaves to the gate
     model_max_age_days: PositiveInt = 90  # an older champion is flagged
@@ -143,7 +146,7 @@ class Settings(BaseSettings):
     kept_data_version_days: PositiveInt = 30  # data versions that nothing refers to
     kept_run_days: PositiveInt = 365  # runs in MLflow that made no bundle
     kept_job_event_days: PositiveInt = 90  # progress and log lines of jobs that are over
-    kept_checkpoint_days: PositiveInt = 7  # of trainings that nobody goes on with
+    kept_checkpoint_days: PositiveInt = 7  # of trainings that broke off and that nobody goes on with
 
     @field_validator(*JSON_EXAMPLES, mode="before")
     @classmethod

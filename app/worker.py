@@ -1,7 +1,10 @@
 """The job worker: everything that needs the pipeline, so that the API does not."""
 
 import asyncio
+import signal
+from collections.abc import Collection, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException, UniqueViolation
@@ -11,7 +14,7 @@ from app.config import Settings
 from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
 from app.core.idempotency import delete_expired
-from app.core.jobs import DATA_QUEUE, open_queue, tools_of
+from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, open_queue, tools_of
 from app.core.monitoring.logging import configure_logging
 from app.features.auth import tasks as auth_tasks
 from app.features.market_data import tasks as market_data_tasks
@@ -19,16 +22,20 @@ from app.features.monitoring import tasks as monitoring_tasks
 from app.features.registry import tasks as registry_tasks
 from app.features.stock_prediction import tasks as stock_prediction_tasks
 from app.features.track_record import tasks as track_record_tasks
+from app.features.training import tasks as training_tasks
 from data_pipeline.processing.own_columns import allow
 
-AT_ONCE = 4  # jobs: while Yahoo is slow about one ticker, stored bars can still be published
-GRACE_SECONDS = 20  # for the jobs at hand, after SIGTERM
+QUEUES = (DATA_QUEUE, TRAIN_QUEUE)  # what a worker is told to work on; the small one goes with training
+# Jobs at once: while Yahoo is slow about one ticker, stored bars can still be published; a training takes all cores.
+AT_ONCE = {DATA_QUEUE: 4, TRAIN_QUEUE: 1, TRACK_QUEUE: 1}
+# For the jobs at hand, after SIGTERM: a training does not end so soon, it is put back and goes on elsewhere.
+GRACE_SECONDS = {DATA_QUEUE: 20.0, TRAIN_QUEUE: 0.0, TRACK_QUEUE: 20.0}
 STALLED_AFTER_SECONDS = 30  # without a heartbeat; three were due
 KEPT = timedelta(days=7)  # failed jobs, for whoever looks into them
 
 
-def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT, then finish the jobs at hand.
+def run(settings: Settings, queues: Collection[str] = QUEUES) -> None:
+    """Work on ``queues`` until SIGTERM or SIGINT, then finish the jobs at hand; a training is put back.
 
     Raises
     ------
@@ -38,29 +45,65 @@ def run(settings: Settings) -> None:
     allow(settings.columns)
     guard_bundles(settings.bundles, unpickles_elsewhere=True)  # yfinance keeps its cookies pickled
     try:
-        asyncio.run(_run(settings))
+        asyncio.run(_run(settings, queues))
     except ConnectorException as error:
         raise DatabaseUnavailableError from error
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, queues: Collection[str]) -> None:
     async with open_queue(settings) as (app, tools):
-        auth_tasks.add_tasks(app)
-        market_data_tasks.add_tasks(app)
-        monitoring_tasks.add_tasks(app)
-        stock_prediction_tasks.add_tasks(app)
-        registry_tasks.add_tasks(app)
-        track_record_tasks.add_tasks(app)
-        add_upkeep(app)
+        worked_on = list(queues)
+        if DATA_QUEUE in queues:
+            add_data_tasks(app)
+        if TRAIN_QUEUE in queues:
+            training_tasks.add_tasks(app)
+            registry_tasks.add_mirror(app)
+            worked_on.append(TRACK_QUEUE)
         await restart_stalled_jobs(app)
-        await app.run_worker_async(
-            queues=[DATA_QUEUE],
-            concurrency=AT_ONCE,
-            delete_jobs="successful",
-            shutdown_graceful_timeout=GRACE_SECONDS,
-            stalled_worker_timeout=STALLED_AFTER_SECONDS,
-            additional_context={"tools": tools},
-        )
+        work = [_work_on(app, tools, queue) for queue in worked_on]
+        await _until_told([*work, training_tasks.look_after_jobs(tools)])
+
+
+def add_data_tasks(app: App) -> None:
+    """Let a worker run the jobs of the queue `data`, and look after the queue itself."""
+    auth_tasks.add_tasks(app)
+    market_data_tasks.add_tasks(app)
+    monitoring_tasks.add_tasks(app)
+    stock_prediction_tasks.add_tasks(app)
+    registry_tasks.add_tasks(app)
+    track_record_tasks.add_tasks(app)
+    add_upkeep(app)
+
+
+async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
+    """One queue has its own slots: however long a training takes, bars are collected meanwhile."""
+    await app.run_worker_async(
+        queues=[queue],
+        concurrency=AT_ONCE[queue],
+        delete_jobs="successful",
+        shutdown_graceful_timeout=GRACE_SECONDS[queue],
+        stalled_worker_timeout=STALLED_AFTER_SECONDS,
+        install_signal_handlers=False,  # of two, the second would take the first one's place
+        additional_context={"tools": tools},
+    )
+
+
+async def _until_told(work: Collection[Coroutine[Any, Any, None]]) -> None:
+    """Run all of ``work`` until SIGTERM, SIGINT, or the end of one of them; its error is raised."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    tasks = [asyncio.create_task(each) for each in (*work, told.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in ended:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 def add_upkeep(app: App) -> None:

@@ -15,7 +15,8 @@ from app.config import Settings
 from app.core.database import DatabaseUnavailableError, bounded_connection_string, create_engine, session_factory
 
 DATA_QUEUE = "data"  # what the worker image can do
-TRAIN_QUEUE = "train"  # what needs the training image
+TRAIN_QUEUE = "train"  # what needs the training image, one at a time
+TRACK_QUEUE = "track"  # what needs it too, takes a moment, and is not to wait for a training
 
 COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"
@@ -56,7 +57,7 @@ async def open_queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools
     ------
     DatabaseUnavailableError : there is no database to take jobs from.
     """
-    app = App(connector=PsycopgConnector(conninfo=bounded_connection_string(settings), min_size=1, max_size=4))
+    app = App(connector=PsycopgConnector(conninfo=bounded_connection_string(settings), min_size=1, max_size=6))
     engine = create_engine(settings)
     try:
         await _require_connection(engine)

@@ -1,4 +1,6 @@
-"""The job worker as a process of its own: collects, publishes, keeps partitions ahead."""
+"""The job worker as a process of its own: collects, publishes, keeps partitions ahead, trains."""
+
+from collections.abc import Collection
 
 import psycopg
 
@@ -12,19 +14,19 @@ HEARTBEAT_SECONDS = 60  # a worker gives one every ten seconds
 RECENT = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %s)"
 
 
-def serve_jobs(settings: Settings) -> None:
-    """Work on the queue `data` until SIGTERM; the jobs at hand are finished.
+def serve_jobs(settings: Settings, queues: Collection[str] | None = None) -> None:
+    """Work on ``queues``, on all where none is named, until SIGTERM; the jobs at hand are finished or put back.
 
     Raises
     ------
     ServiceError : the port for the metrics is taken.
     """
-    from app.worker import run
+    from app.worker import QUEUES, run
 
     end_with_supervisor()
     if settings.worker_metrics_port is not None:
         _serve_metrics(settings.worker_metrics_port)
-    run(settings)
+    run(settings, queues or QUEUES)
 
 
 def _serve_metrics(port: int) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from procrastinate import App, JobContext
 
 from app.config import Settings
-from app.core.jobs import CHALLENGE, DATA_QUEUE, TRAIN_QUEUE, tools_of
+from app.core.jobs import CHALLENGE, DATA_QUEUE, TRACK_QUEUE, tools_of
 from app.features.registry import crud, promotion
 from app.features.registry.mirror import Mirror
 from ml_lifecycle.evaluation.gate import GateVerdict, Reason
@@ -18,16 +18,19 @@ MIRROR = "mirror_aliases"
 
 
 def add_tasks(app: App) -> None:
-    """Let a worker judge challengers, and have MLflow's aliases follow the ledger."""
+    """Let a worker judge challengers."""
     app.task(name=CHALLENGE, queue=DATA_QUEUE, pass_context=True)(challenge)
+
+
+def add_mirror(app: App) -> None:
+    """Let a worker of the image that has MLflow make its aliases follow the ledger."""
     mirror = Mirror()
 
     async def mirror_aliases(context: JobContext, timestamp: int) -> None:
         del timestamp
         await mirror.follow(tools_of(context))
 
-    # On the queue of the image that has MLflow.
-    minutely = app.task(name=MIRROR, queue=TRAIN_QUEUE, queueing_lock=MIRROR, lock=MIRROR, pass_context=True)
+    minutely = app.task(name=MIRROR, queue=TRACK_QUEUE, queueing_lock=MIRROR, lock=MIRROR, pass_context=True)
     app.periodic(cron="* * * * *")(minutely(mirror_aliases))
 
 

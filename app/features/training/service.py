@@ -1,6 +1,8 @@
 """Jobs: asked for here, run by a worker on the queue `train`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.jobs import RUN_TRAINING, TRAIN_QUEUE, defer
 from app.features.training import crud
 from app.models.training_job import JobStatus, TrainingJob
+
+MOST_ATTEMPTS = 3  # of a job whose workers die: what takes them along is then most likely the job itself
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended: with a result, or with a reason why there is none; and what was not told before."""
+
+    result: dict[str, Any] | None
+    failure: str | None
+    lines: Sequence[str] = ()
+    progress: Mapping[str, Any] | None = None
 
 
 async def start_job(
@@ -44,3 +58,77 @@ async def enqueue(db: AsyncSession, job_id: UUID, *, attempt: int) -> None:
         job_id=str(job_id),
         attempt=attempt,
     )
+
+
+async def begin(db: AsyncSession, job_id: UUID, *, begun: int, lease: timedelta) -> TrainingJob | None:
+    """Take a job for this worker and commit; None where it was cancelled, or another worker has it."""
+    job = await crud.begin(db, job_id, begun=begun, lease=lease)
+    if job is not None:
+        await crud.add_event(db, job_id, "status", {"status": JobStatus.RUNNING, "attempt": job.attempt})
+        await db.commit()
+    return job
+
+
+async def keep_up(
+    db: AsyncSession,
+    job_id: UUID,
+    attempt: int,
+    *,
+    lease: timedelta,
+    lines: Sequence[str],
+    progress: Mapping[str, Any] | None,
+) -> bool:
+    """Give a heartbeat, keep what was told since the last one, and commit; False: the job is not this worker's now."""
+    if not await crud.renew(db, job_id, attempt, lease=lease):
+        return False
+    await _keep(db, job_id, attempt, lines, progress)
+    await db.commit()
+    return True
+
+
+async def end(db: AsyncSession, job_id: UUID, attempt: int, ended: Ended) -> None:
+    """Write how an attempt ended, and commit; nothing where the job is not this worker's any more."""
+    if await crud.renew(db, job_id, attempt, lease=timedelta()):
+        await _keep(db, job_id, attempt, ended.lines, ended.progress)
+        status = JobStatus.SUCCEEDED if ended.failure is None else JobStatus.FAILED
+        await crud.end(db, job_id, attempt, status, result=ended.result, failure=ended.failure)
+        told = {"status": status} if ended.failure is None else {"status": status, "failure": ended.failure}
+        await crud.add_event(db, job_id, "status", told)
+    await db.commit()
+
+
+async def put_back(db: AsyncSession, job_id: UUID, attempt: int) -> None:
+    """Let a job wait for another worker because this one is to end, and commit."""
+    if await crud.put_back(db, job_id, attempt):
+        await crud.add_event(db, job_id, "status", {"status": JobStatus.QUEUED, "why": "worker_stopped"})
+        await enqueue(db, job_id, attempt=attempt)
+    await db.commit()
+
+
+async def recover(db: AsyncSession, *, patience: timedelta) -> None:
+    """Have the jobs of dead workers wait again, fail those that nobody took within ``patience``, and commit."""
+    for job in await crud.left_over(db, waited=patience):
+        await _give_up(db, job.id, "its worker is gone, and no other took it over in time")
+    for job in await crud.expired(db):
+        if job.attempt >= MOST_ATTEMPTS:
+            await _give_up(db, job.id, f"{MOST_ATTEMPTS} workers that ran it are gone")
+        else:
+            await crud.put_back(db, job.id, job.attempt)
+            await crud.add_event(db, job.id, "status", {"status": JobStatus.QUEUED, "why": crud.WORKER_GONE})
+            await enqueue(db, job.id, attempt=job.attempt)
+    await db.commit()
+
+
+async def _give_up(db: AsyncSession, job_id: UUID, failure: str) -> None:
+    await crud.give_up(db, job_id, failure)
+    await crud.add_event(db, job_id, "status", {"status": JobStatus.FAILED, "failure": failure})
+
+
+async def _keep(
+    db: AsyncSession, job_id: UUID, attempt: int, lines: Sequence[str], progress: Mapping[str, Any] | None
+) -> None:
+    for line in lines:
+        await crud.add_event(db, job_id, "log", {"text": line})
+    if progress is not None:
+        await crud.note_progress(db, job_id, attempt, progress)
+        await crud.add_event(db, job_id, "progress", progress)

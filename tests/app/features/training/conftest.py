@@ -1,0 +1,74 @@
+"""Workers whose jobs take a moment."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.core.jobs import WorkerTools
+from app.features.training import process
+from tests.app.features.training import quick_child
+from tests.app.process_environment import environment_of
+
+LEASE_SECONDS = 1.0
+Worker = "subprocess.Popen[bytes]"
+PROGRAM = f"""
+from app.config import Settings
+from app.features.training import process
+from app.worker import run
+process.MODULE = {quick_child.MODULE!r}
+run(Settings(), {{queues!r}})
+"""
+
+
+@pytest.fixture
+def settings(settings: Settings, tmp_path: Path) -> Settings:
+    """A lease that is over soon, and bundles of this test's own."""
+    return settings.model_copy(update={"job_lease_seconds": LEASE_SECONDS, "bundle_dir": tmp_path / "bundles"})
+
+
+@pytest.fixture
+def tools(
+    settings: Settings, sessions: async_sessionmaker[AsyncSession], monkeypatch: pytest.MonkeyPatch
+) -> WorkerTools:
+    """What a worker in this process works with."""
+    monkeypatch.setattr(process, "MODULE", quick_child.MODULE)
+    return WorkerTools(settings, sessions)
+
+
+@pytest.fixture
+def start_worker(settings: Settings) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+    """Starts workers on the given queues; all are ended, with their children, afterwards."""
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start(*queues: str) -> "subprocess.Popen[bytes]":
+        environment = environment_of(settings, CLOSECAST_JOB_LEASE_SECONDS=str(settings.job_lease_seconds))
+        program = PROGRAM.format(queues=queues or ("train",))
+        workers.append(subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], env=environment))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number that has not ended."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def kill(pid: int) -> None:
+    """As the kernel does when memory is short."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
