@@ -33,7 +33,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._arrived:
+        if self._arrived and not self.cycle.response_complete:  # what follows an answer is no request yet: `\r\n`
             self._stop_clock()
             return
         if self._head_is_open:
