@@ -1,7 +1,9 @@
-"""What tuning stores.
+"""A schema of Optuna's own for the trials of tunings; Optuna makes and upgrades its tables in it.
 
 Revision: 0008
 """
+
+from alembic import op
 
 revision = "0008"
 down_revision = "0007"
@@ -10,8 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Apart from ours, which are compared with the models."""
+    op.execute("CREATE SCHEMA optuna")
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Studies included."""
+    op.execute("DROP SCHEMA optuna CASCADE")
