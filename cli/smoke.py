@@ -32,7 +32,7 @@ def try_whole_way(settings: Settings, emit: Emit) -> dict[str, Any]:
     """
     started = time.monotonic()
     with TemporaryDirectory(prefix="closecast-smoke-") as folder:
-        apart = {"home": Path(folder), "database_url": None, "store_uri": None, "bundle_dir": None}
+        apart = {"home": Path(folder), "database_url": None, "store_uri": None, "bundle_dir": None, "tracking": False}
         elsewhere = settings.model_copy(update=apart)
         bundle, median = _walk(elsewhere, emit)
     return {"tickers": list(TICKERS), "bundle": bundle, "median": median, "seconds": time.monotonic() - started}

@@ -33,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)  # away from a developer's .env
     folder = tmp_path / "a home"
     monkeypatch.setenv("CLOSECAST_HOME", str(folder))
+    monkeypatch.setenv("CLOSECAST_TRACKING", "false")
     monkeypatch.setenv("COLUMNS", "120")
     return folder
 

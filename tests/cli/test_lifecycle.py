@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from data_pipeline.processing.scaler import Float32Array
 from ml_lifecycle.export import export_model
 from ml_lifecycle.export.onnx_conversion import ConvertedNetwork, convert_to_onnx
 from tests.cli.conftest import Closecast
+from tests.faulty_server import faulty_server
 
 TINY = """
 name: tiny
@@ -43,6 +45,16 @@ def converted_once(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return archives
 
 
+@contextmanager
+def hanging_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Trainings are told to a tracking server that takes connections and never answers."""
+    with faulty_server("hangs") as server, monkeypatch.context() as patch:
+        patch.setenv("CLOSECAST_TRACKING", "true")
+        patch.setenv("CLOSECAST_TRACKING_URI", server.url)
+        patch.setenv("CLOSECAST_TRACKING_FLUSH_SECONDS", "0.3")
+        yield
+
+
 @pytest.mark.timeout(300)  # two trainings and two exports, on a machine that may be busy with others
 def test_a_network_goes_from_bars_to_champion(
     closecast: Closecast,
@@ -59,8 +71,10 @@ def test_a_network_goes_from_bars_to_champion(
     assert closecast("migrate").code == 0
     assert closecast("collect", "IBM", "MSFT", "--source", "sample").code == 0
 
-    trained = closecast("train", "--config", str(config), "--columns", str(own), "--tickers", "IBM,MSFT", "--json")
+    with hanging_mlflow(monkeypatch):
+        trained = closecast("train", "--config", str(config), "--columns", str(own), "--tickers", "IBM,MSFT", "--json")
     assert trained.code == 0, trained.err
+    assert re.search(r"MLflow at http://127.0.0.1:\d+: \d+ of \d+ records lost: no answer within 0.3 s", trained.err)
     document = json.loads(trained.out)
     bundle = document["bundle"]
     assert Path(document["folder"]) == home / "bundles" / bundle

@@ -107,6 +107,7 @@ def installed(folder: Path, *, workers: int, tickers: Sequence[str], **environme
             "CLOSECAST_ACCESS_TOKEN_MINUTES": "600",
             "CLOSECAST_BURST_PER_SECOND": "1000000",  # limits have tests of their own
             "CLOSECAST_FORECASTS_PER_DAY": "100000000",
+            "CLOSECAST_TRACKING": "false",
             "CLOSECAST_LOG_LEVEL": "ERROR",
             "CLOSECAST_LOG_REQUESTS": "false",
         }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from app.config import Settings
 from app.features.registry.folders import find_bundle, register
 from app.features.training.kinds import Emit
+from app.features.training.tracked import tell_losses, tell_outcome, tracked_run
 from app.features.training.train_spec import TrainSpec
 from data_pipeline.errors import ConfigurationError
 from data_pipeline.processing.bar_arrays import BarArrays
@@ -28,6 +29,7 @@ from ml_lifecycle.training.train import train
 
 if TYPE_CHECKING:
     from ml_lifecycle.training.fitting import Progress
+    from ml_lifecycle.training.tracking import Run
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -125,19 +127,21 @@ def train_and_export(
     """
     os.environ.setdefault(LOG_LEVEL, "3")  # TensorFlow's remarks on the processor would break into the progress
     emit.log(f"training {config.name} on {len(bars.by_ticker)} tickers, data version {bars.version.version}")
-    checkpoint = train_network(
-        config,
-        bars.by_ticker,
-        data_version=bars.version,
-        out_dir=asked.checkpoint or asked.work_dir or settings.home / "checkpoints" / config.name,
-        universes=bars.universes,
-        progress=partial(_tell, emit),
-        resume=asked.resume,
-    )
-    emit.log("exporting and checking the bundle")
-    bundle = export_bundle(checkpoint.folder, settings.bundles)
-    if settings.database_url is not None:
-        register(settings, bundle)
+    with tracked_run(settings, config, bars.version, {"job": asked.job_id}) as run:
+        checkpoint = train_network(
+            config,
+            bars.by_ticker,
+            data_version=bars.version,
+            out_dir=asked.checkpoint or asked.work_dir or settings.home / "checkpoints" / config.name,
+            universes=bars.universes,
+            progress=partial(_tell, emit, run),
+            resume=asked.resume,
+        )
+        emit.log("exporting and checking the bundle")
+        bundle = export_bundle(checkpoint.folder, settings.bundles)
+        if settings.database_url is not None:
+            register(settings, bundle)
+        tell_outcome(run, checkpoint, bundle)
     emit.log(f"bundle {bundle.name}")
     return outcome(checkpoint, bundle)
 
@@ -192,7 +196,8 @@ def _between(bars: BarArrays, data: DataChoice) -> BarArrays:
     return begun if data.end_date is None else begun.until(data.end_date)
 
 
-def _tell(emit: Emit, state: "Progress") -> None:
+def _tell(emit: Emit, run: "Run", state: "Progress") -> None:
+    tell_losses(run, state)
     emit.progress(
         epoch=state.epoch,
         epochs=state.epochs,

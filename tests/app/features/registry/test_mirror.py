@@ -15,6 +15,12 @@ from ml_lifecycle.training.mlflow_delivery import Tracker
 from tests.app.bundles import write_bundle_with
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With MLflow."""
+    return settings.model_copy(update={"tracking": True})
+
+
 async def registered(db: AsyncSession, settings: Settings, seed: int) -> str:
     """A bundle of its own."""
     return await service.register_bundle(db, write_bundle_with(settings.bundles, seed=seed))
