@@ -30,7 +30,7 @@ class ApiServer(uvicorn.Server):
 
     def __init__(self, app: FastAPI, inner: FastAPI, settings: Settings) -> None:
         super().__init__(_config(app, settings, lifespan="on"))
-        self._bundles = settings.bundles
+        self._app, self._bundles = app, settings.bundles
         self._inner = uvicorn.Server(_config(inner, settings, lifespan="off"))
         port = settings.internal_port
         self._inner_sockets = [] if port is None else [listen_among(settings.host, port)]
@@ -45,6 +45,7 @@ class ApiServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish what has begun and close the ports; the second one last, so that the end can be watched there."""
+        self._app.state.job_streams.close()  # they would go on for minutes
         await take_leave(self)
         await super().shutdown(sockets)
         await self._inner.shutdown(self._inner_sockets)
@@ -71,6 +72,7 @@ def _config(app: FastAPI, settings: Settings, *, lifespan: LifespanType) -> uvic
         port=settings.port,
         loop="uvloop",
         http=BoundedHttpProtocol,  # httptools' parser, with bounds
+        ws="none",  # nothing here speaks WebSocket: who asks for one is answered in HTTP
         access_log=False,  # structlog writes one line a request; the plain access log halves the throughput
         log_config=None,
         lifespan=lifespan,

@@ -7,7 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.core.problems import HEADERS_TOO_LARGE, MEDIA_TYPE
+from app.core.monitoring.requests import SAFE_HEADERS
+from app.core.problems import HEADERS_TOO_LARGE, MALFORMED_BODY, MEDIA_TYPE, Problem
 
 ARRIVAL_SECONDS = 20.0  # for a whole request, its body included
 MOST_UNPARSED_BYTES = 524_288  # twice what is read at once; a head that arrives whole is the middleware's to judge
@@ -39,9 +40,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_is_open:
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > MOST_UNPARSED_BYTES and not self.transport.is_closing():
-                self.transport.write(refusal())
+                detail = f"request line and headers had {MOST_UNPARSED_BYTES} bytes and no end"
+                self.transport.write(last_answer(HEADERS_TOO_LARGE, detail))
                 self.transport.close()
         self._start_clock()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser cannot read, as every refusal is answered, and close."""
+        self.transport.write(last_answer(MALFORMED_BODY, msg))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: who asks for another protocol is answered in this one, and could fill the log with it."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -70,14 +80,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def refusal() -> bytes:
-    """The whole answer to a head that is too long to be parsed."""
-    document = HEADERS_TOO_LARGE.document(f"request line and headers had {MOST_UNPARSED_BYTES} bytes and no end")
-    body = json.dumps(document).encode()
+def last_answer(kind: Problem, detail: str) -> bytes:
+    """The whole answer to what never becomes a request; the connection ends with it."""
+    body = json.dumps(kind.document(detail)).encode()
     head = (
-        f"HTTP/1.1 {HEADERS_TOO_LARGE.status.value} {HEADERS_TOO_LARGE.status.phrase}",
+        f"HTTP/1.1 {kind.status.value} {kind.status.phrase}",
         f"content-type: {MEDIA_TYPE}",
         f"content-length: {len(body)}",
         "connection: close",
+        *(f"{name.decode()}: {value.decode()}" for name, value in SAFE_HEADERS),
     )
     return "\r\n".join((*head, "", "")).encode() + body

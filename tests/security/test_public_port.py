@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.core.monitoring.requests import SAFE_HEADERS
 from app.supervisor import bounded_protocol
 from tests.app.serving import Server, free_port, serving
 from tests.database import migrated_template, temporary_database
@@ -163,14 +164,45 @@ def test_v15_2_2_a_path_beyond_the_limit_is_a_431(server: Server) -> None:
     assert status_of(speak(server, f"GET /predict/{'A' * 17_000} HTTP/1.1")) == 431
 
 
-def test_v15_2_2_a_head_without_end_is_cut_off(server: Server) -> None:
-    """With the first byte beyond the limit: the parser itself would keep whatever comes, and wait for more."""
-    begun = b"GET /livez HTTP/1.1\r\nX-Long: "
+CHUNKED = b"POST /auth/refresh HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "problem"),
+    [
+        pytest.param(b"\x00\x01\r\n\r\n", 400, "malformed-request", id="garbage"),
+        pytest.param(CHUNKED + b"ZZ\r\n", 400, "malformed-request", id="bad chunk"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nX: ".ljust(bounded_protocol.MOST_UNPARSED_BYTES + 1, b"x"),
+            431,
+            "headers-too-large",
+            id="no end",
+        ),
+    ],
+)
+def test_v3_4_4_v15_2_2_what_becomes_no_request_is_refused_like_any_other(
+    sent: bytes, status: int, problem: str, server: Server
+) -> None:
+    """Of a head without end that is at its first byte too many: the parser itself would keep whatever comes."""
     with connect(server) as connection:
-        connection.sendall(begun.ljust(bounded_protocol.MOST_UNPARSED_BYTES + 1, b"x"))
+        connection.sendall(sent)
+        head, _, body = whole(connection).partition(b"\r\n\r\n")
+
+    told = set(head.lower().splitlines())
+    assert (status_of(head), json.loads(body)["type"]) == (status, f"/problems/{problem}")
+    assert {b"%b: %b" % (name, value.lower()) for name, value in SAFE_HEADERS} <= told
+    assert b"content-type: application/problem+json" in told
+
+
+def test_who_asks_for_a_websocket_is_answered_in_http(server: Server) -> None:
+    with connect(server) as connection:
+        connection.sendall(
+            b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n"
+        )
         answer = whole(connection)
 
-    assert answer.startswith(b"HTTP/1.1 431 ")  # a connection that only took too long is closed without a word
+    assert status_of(answer) == 200
+    assert b"nosniff" in answer
 
 
 def test_v4_2_1_a_request_with_two_lengths_is_refused(server: Server) -> None:
@@ -179,9 +211,11 @@ def test_v4_2_1_a_request_with_two_lengths_is_refused(server: Server) -> None:
     assert status_of(answer) == 400
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "OPTIONS"])
-def test_v4_1_4_v13_4_4_other_methods_are_blocked(method: str, server: Server) -> None:
-    assert status_of(speak(server, f"{method} /livez HTTP/1.1")) in {400, 405, 501}
+@pytest.mark.parametrize(
+    ("method", "status"), [("TRACE", 405), ("CONNECT", 405), ("PROPFIND", 501), ("OPTIONS", 405), ("SPEAK", 400)]
+)
+def test_v4_1_4_v13_4_4_other_methods_are_blocked(method: str, status: int, server: Server) -> None:
+    assert status_of(speak(server, f"{method} /livez HTTP/1.1")) == status
 
 
 @pytest.mark.parametrize(
