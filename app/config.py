@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     internal_port: int | None = Field(default=None, ge=1, le=65535)  # docs and metrics answer there, not at `port`
     inference_engine: Literal["onnx", "keras"] = "onnx"
     metrics_enabled: bool = True
+    public_track_record: bool = False  # /track-record for everybody, without an account
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)  # None: the worker serves no metrics itself
     database_pool_size: PositiveInt = 5  # per worker
     database_timeout_seconds: PositiveFloat = 2.0  # a connection or statement that takes longer is a 503

@@ -19,6 +19,11 @@ Item = TypeVar("Item")
 PageLimit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before.")]
 
+TickerCursor = Annotated[
+    str | None,
+    Query(pattern=r"^[A-Z0-9^][A-Z0-9.=^-]{0,19}$", description="`next_cursor` of the page before: its last ticker."),
+]
+
 
 def page_of(
     rows: Sequence[Row], limit: int, *, item: Callable[[Row], Item], cursor: Callable[[Item], str]

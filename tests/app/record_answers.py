@@ -6,6 +6,7 @@
 import asyncio
 import json
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,11 +17,13 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.core.jobs import WorkerTools
 from app.core.openapi import RECORDED_ANSWERS
 from app.features.market_data.service import publish_windows
 from app.features.registry import promotion
 from app.features.registry.judging import verdict_on
 from app.features.registry.service import ensure_reference_champion, register_bundle
+from app.features.track_record.service import score_final_steps
 from app.features.users.service import create_user
 from app.main import create_app
 from data_pipeline.publishing import build_serving_windows
@@ -33,6 +36,7 @@ from tests.database import migrated_template, temporary_database
 
 EMAIL, ADMIN, PASSWORD = "jane@example.org", "root@example.org", "seven green herons wade"
 TICKERS = ["AAPL", "IBM"]
+PAST = date(2013, 1, 15)  # of whose forecast something has come since
 
 
 async def record(settings: Settings) -> dict[str, Any]:
@@ -42,7 +46,8 @@ async def record(settings: Settings) -> dict[str, Any]:
         await prepare(app, settings)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
-            return await ask_everything(client) | await change_champions(app, client, settings)
+            scored = await score(app, client, settings)
+            return await ask_everything(client) | scored | await change_champions(app, client, settings)
 
 
 async def prepare(app: FastAPI, settings: Settings) -> None:
@@ -53,6 +58,9 @@ async def prepare(app: FastAPI, settings: Settings) -> None:
     windows = list(
         build_serving_windows(store, TICKERS, data_version=summary.data_version, final_after=settings.final_after)
     )
+    windows += build_serving_windows(
+        store, ["AAPL"], data_version=summary.data_version, as_of=PAST, final_after=settings.final_after
+    )
     reports = {result.ticker: result.quality.to_dict() for result in summary.results if result.quality is not None}
     async with app.state.session_factory() as db:
         await publish_windows(db, windows, reports)
@@ -60,6 +68,21 @@ async def prepare(app: FastAPI, settings: Settings) -> None:
         await create_user(db, app.state.passwords, email=EMAIL, password=PASSWORD)
         await create_user(db, app.state.passwords, email=ADMIN, password=PASSWORD, admin=True)
     await app.state.champions.reload()
+
+
+async def score(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
+    """A forecast of the past is asked for, scored, and read again with what came of it."""
+    headers = (await sign_in(client, email=EMAIL, password=PASSWORD)).headers
+    past = await client.get(f"/predict/AAPL?as_of={PAST}", headers=headers)
+    assert past.status_code == 200, past.text
+    await score_final_steps(WorkerTools(settings, app.state.session_factory))
+    paths = {
+        "read_forecast": f"/forecasts/{past.json()['forecast_id']}",
+        "read_track_record": "/track-record?horizon=5",
+        "read_ticker_track_record": "/track-record/AAPL?horizon=5",
+    }
+    answers = {name: (await client.get(path, headers=headers)).json() for name, path in paths.items()}
+    return {**answers, "read_forecast": {**answers["read_forecast"], "scores": answers["read_forecast"]["scores"][:1]}}
 
 
 async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -96,7 +119,6 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "predict_batch": await tell("/predict/batch", {"tickers": ["AAPL", "A B"], "days_ahead": 1}),
         "infer": await tell("/infer", {"ticker": "AAPL", "days_ahead": 2}),
         "list_predictions": await ask("/predictions?limit=1"),
-        "read_forecast": await ask(f"/forecasts/{forecast['forecast_id']}"),
         "model_info": model,
         "list_models": [bundle],
         "read_model": await ask(f"/models/{bundle['id']}"),

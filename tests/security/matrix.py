@@ -115,6 +115,8 @@ MATRIX: Mapping[str, Row] = {
     "sample_data": Row(Door.SCOPE),
     "list_predictions": Row(Door.SCOPE),
     "read_forecast": Row(Door.SCOPE, path={"forecast_id": "{owned_forecast}"}, foreign=True),
+    "read_track_record": Row(Door.SCOPE),
+    "read_ticker_track_record": Row(Door.SCOPE, path={"ticker": "AAPL"}),
     "model_info": Row(Door.SCOPE),
     "reload_model": Row(Door.ADMIN),
     "list_models": Row(Door.SCOPE),

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
-from app.core.paging import PageLimit
+from app.core.paging import PageLimit, TickerCursor
 from app.core.security import admit
 from app.features.market_data import service
 from app.features.market_data.errors import TickerNotStoredError
@@ -21,11 +21,6 @@ router = APIRouter(
     dependencies=[Security(admit, scopes=[Scope.PREDICT])],
     responses=problem_responses(DatabaseUnavailableError),
 )
-
-TickerCursor = Annotated[
-    str | None,
-    Query(pattern=r"^[A-Z0-9^][A-Z0-9.=^-]{0,19}$", description="`next_cursor` of the page before: its last ticker."),
-]
 
 
 @router.get("/tickers")

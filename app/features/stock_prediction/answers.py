@@ -25,6 +25,7 @@ from app.features.stock_prediction.schemas import (
     StepRead,
     StoredForecastRead,
 )
+from app.features.track_record.schemas import StepScoreRead
 from app.models.forecast import Forecast
 from app.models.live_skill import ALL_DAYS
 from ml_lifecycle.export.forecaster import StepQuantiles
@@ -169,12 +170,13 @@ def _own_step(window: OwnWindow, quantiles: StepQuantiles, index: int) -> OwnSte
     )
 
 
-def stored_answer_of(forecast: Forecast) -> StoredForecastRead:
-    """A forecast read again: all of it that is frozen, nothing else."""
+def stored_answer_of(forecast: Forecast, scores: list[StepScoreRead]) -> StoredForecastRead:
+    """A forecast read again: all of it that is frozen, and what came of it."""
     return StoredForecastRead(
         **_frozen_fields(forecast),
         steps=steps_of(forecast, len(forecast.log_returns)),
         data=NamedDataRead(**_data_fields(forecast)),
+        scores=scores,
     )
 
 

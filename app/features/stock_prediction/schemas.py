@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from app.features.track_record.schemas import StepScoreRead
 from app.schemas.json_body import IsoDate
 from app.schemas.problem import ProblemDocument
 
@@ -155,9 +156,10 @@ class FrozenForecastRead(Part):
 
 
 class StoredForecastRead(FrozenForecastRead):
-    """A forecast that was answered to you, all 30 steps of it."""
+    """A forecast that was answered to you, all 30 steps of it, and what came of those whose bar is final."""
 
     data: NamedDataRead
+    scores: list[StepScoreRead]
 
 
 class ForecastRead(FrozenForecastRead):

@@ -21,6 +21,7 @@ from app.features.stock_prediction.log_writer import PredictionLogWriter
 from app.features.stock_prediction.predictor import LIVE
 from app.features.stock_prediction.prepared import LATENCY_SLOT, FrozenAs, PreparedAnswer, PreparedAnswers
 from app.features.stock_prediction.schemas import ForecastRead, PredictionRead, StoredForecastRead
+from app.features.track_record.service import scores_of
 from app.models.forecast import Forecast
 from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
@@ -127,7 +128,18 @@ def _measure(frozen: FrozenAs, asked_at: datetime) -> None:
 
 
 async def read_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> StoredForecastRead:
-    """A forecast that was answered to this user, all of its steps.
+    """A forecast that was answered to this user, all of its steps with their scores.
+
+    Raises
+    ------
+    ForecastNotFoundError : there is none, or it was answered to others only.
+    """
+    frozen = await find_answered_forecast(db, forecast_id, user_id)
+    return answers.stored_answer_of(frozen, await scores_of(db, forecast_id))
+
+
+async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> Forecast:
+    """The row of a forecast that was answered to this user.
 
     Raises
     ------
@@ -136,7 +148,7 @@ async def read_forecast(db: AsyncSession, forecast_id: UUID, user_id: UUID) -> S
     frozen = await crud.find_answered_forecast(db, forecast_id, user_id)
     if frozen is None:
         raise ForecastNotFoundError(forecast_id)
-    return answers.stored_answer_of(frozen)
+    return frozen
 
 
 async def list_predictions(db: AsyncSession, user_id: UUID, *, cursor: str | None, limit: int) -> Page[PredictionRead]:

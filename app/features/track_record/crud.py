@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import RowMapping, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -81,6 +81,29 @@ JOIN forecasts f ON f.id = p.id ORDER BY p.place
 )
 _ARRAY_HEADER_BYTES = 28  # of a sent array of two dimensions: their number, flags, type, length and bound of each
 _SENT_FLOAT = np.dtype([("bytes", ">i4"), ("value", ">f8")])
+
+_COMPARED = Score.naive_pinball.is_not(None)
+_SUMS = (
+    func.count(Score.log_return).label("n"),
+    func.count(Score.step).filter(Score.log_return.is_(None)).label("voids"),
+    *(
+        func.coalesce(func.sum(column), 0.0).label(column.key)
+        for column in (Score.absolute_error, Score.naive_absolute_error, Score.naive_pinball)
+    ),
+    func.count(Score.naive_pinball).label("compared"),
+    func.coalesce(func.sum(Score.pinball).filter(_COMPARED), 0.0).label("compared_pinball"),
+    func.count(Score.direction_hit).label("directions"),
+    *(
+        func.count(Score.step).filter(column.is_(True)).label(name)
+        for name, column in (
+            ("direction_hits", Score.direction_hit),
+            ("inside_50", Score.inside_50),
+            ("inside_80", Score.inside_80),
+            ("inside_90", Score.inside_90),
+            ("inside_95", Score.inside_95),
+        )
+    ),
+)
 
 
 class OpenForecast(NamedTuple):
@@ -289,11 +312,67 @@ async def outdated_figures(db: AsyncSession, today: date) -> list[tuple[str, str
     return [(kind, bundle_id) for kind, bundle_id in await db.execute(rows)]
 
 
-async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, step: int) -> Sequence[Mapping[str, Any]]:
+async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, step: int) -> Sequence[RowMapping]:
     """Rows of ``ScoreDay`` as mappings, oldest first."""
     day = ScoreDay.__table__
     rows = select(day).where(day.c.kind == kind, day.c.bundle_id == bundle_id, day.c.step == step)
-    return [dict(row) for row in (await db.execute(rows.order_by(day.c.trading_day))).mappings()]
+    return (await db.execute(rows.order_by(day.c.trading_day))).mappings().all()
+
+
+async def figures_of(
+    db: AsyncSession, *, days: int, bundle_id: str | None = None, horizon: int | None = None
+) -> Sequence[LiveSkill]:
+    """Stored figures of one window, of all bundles and horizons or of those named, by bundle and horizon."""
+    rows = select(LiveSkill).where(LiveSkill.days == days).order_by(LiveSkill.bundle_id, LiveSkill.horizon)
+    if bundle_id is not None:
+        rows = rows.where(LiveSkill.bundle_id == bundle_id)
+    if horizon is not None:
+        rows = rows.where(LiveSkill.horizon == horizon)
+    return (await db.scalars(rows)).all()
+
+
+async def ticker_sums(db: AsyncSession, ticker: str, *, after: date, steps: Sequence[int]) -> Sequence[RowMapping]:
+    """Of one ticker's scores after a day, sums as in ``ScoreDay`` by kind, bundle, step and day, oldest day first."""
+    key = (Forecast.kind, Forecast.bundle_id, Score.step, Score.trading_day)
+    rows = (
+        select(*key, *_SUMS)
+        .join(Score, Score.forecast_id == Forecast.id)
+        .where(Forecast.ticker == ticker, Score.step.in_(steps), Score.trading_day > after)
+        .group_by(*key)
+        .order_by(*key)
+    )
+    return (await db.execute(rows)).mappings().all()
+
+
+async def ticker_page(
+    db: AsyncSession, *, step: int, after_day: date, after: str | None, limit: int
+) -> Sequence[RowMapping]:
+    """The next stored tickers behind ``after`` with the sums of their live forecasts' scores after a day."""
+    page = select(ServingWindowRow.ticker).where(ServingWindowRow.as_of.is_(None)).order_by(ServingWindowRow.ticker)
+    if after is not None:
+        page = page.where(ServingWindowRow.ticker > after)
+    stored = page.limit(limit).subquery()
+    forecast = (stored.c.ticker == Forecast.ticker) & (Forecast.kind == "live")
+    score = (Score.forecast_id == Forecast.id) & (Score.step == step) & (Score.trading_day > after_day)
+    rows = (
+        select(
+            stored.c.ticker,
+            func.count(Forecast.id).label("forecasts"),
+            func.max(Score.trading_day).filter(Score.log_return.is_not(None)).label("newest_outcome"),
+            *_SUMS,
+        )
+        .outerjoin(Forecast, forecast)
+        .outerjoin(Score, score)
+        .group_by(stored.c.ticker)
+        .order_by(stored.c.ticker)
+    )
+    found: Sequence[RowMapping] = (await db.execute(rows)).mappings().all()
+    return found
+
+
+async def has_forecasts(db: AsyncSession, ticker: str) -> bool:
+    """Whether anything was ever forecast of a ticker."""
+    return bool(await db.scalar(select(select(Forecast.id).where(Forecast.ticker == ticker).exists())))
 
 
 async def replace_figures(

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.jobs import WorkerTools
@@ -13,7 +14,7 @@ from app.features.track_record import crud
 from app.models.live_skill import ALL_DAYS
 from ml_lifecycle.evaluation.intervals import INTERVALS
 from ml_lifecycle.export.manifest import HORIZONS
-from ml_lifecycle.monitoring.live_figures import DaySums, LiveFigures, live_figures
+from ml_lifecycle.monitoring.live_figures import DaySums, live_figures
 
 WINDOWS = (30, 90, 365, ALL_DAYS)  # calendar days
 INSIDE = tuple(f"inside_{100 * level:.0f}" for level in INTERVALS)
@@ -75,16 +76,9 @@ async def _sums(db: AsyncSession, kind: str, bundle_id: str, horizon: int) -> Da
     return day_sums(await crud.sums_by_day(db, kind, bundle_id, horizon))
 
 
-def day_sums(rows: Sequence[Mapping[str, Any]]) -> DaySums:
+def day_sums(rows: Sequence[RowMapping]) -> DaySums:
     """Rows with ``trading_day`` and every name of ``SUMS`` and ``INSIDE``, ascending, as arrays."""
     columns = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in SUMS}
     inside = np.array([[row[name] for name in INSIDE] for row in rows], dtype=np.float64).reshape(-1, len(INSIDE))
     days = np.array([row["trading_day"] for row in rows], dtype="datetime64[D]")
     return DaySums(days=days, inside=inside, **columns)
-
-
-def figures_of_ticker(
-    rows: Sequence[Mapping[str, Any]], levels: Sequence[float], *, horizon: int, kind: str
-) -> LiveFigures:
-    """Figures of one ticker at one horizon."""
-    return live_figures(day_sums(rows), horizon=horizon, levels=levels, source=kind)

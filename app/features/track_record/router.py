@@ -1,1 +1,87 @@
 """What came of forecasts, over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Security
+from pydantic import AfterValidator, Field
+
+from app.config import Settings
+from app.core.database import DatabaseUnavailableError, DbSession
+from app.core.openapi import problem_responses
+from app.core.paging import PageLimit, TickerCursor
+from app.core.security import AccessToken, ApiKeyText, admit_request
+from app.features.market_data.errors import TickerNotStoredError
+from app.features.registry.champion import ChampionHolder
+from app.features.registry.errors import NoChampionError
+from app.features.track_record import service
+from app.features.track_record.schemas import TickerTrackRecordRead, TrackRecordRead, Window
+from app.models.user import Scope
+from data_pipeline.ticker import MalformedTickerError, parse_ticker
+from ml_lifecycle.export.manifest import HORIZONS
+
+
+async def admit_reader(request: Request, _token: AccessToken, _key: ApiKeyText) -> None:
+    """Whoever may predict; everybody, where the setting says so."""
+    settings: Settings = request.app.state.settings
+    if not settings.public_track_record:
+        await admit_request(request, [Scope.PREDICT])
+
+
+router = APIRouter(
+    tags=["track record"],
+    dependencies=[Security(admit_reader, scopes=[Scope.PREDICT])],
+    responses=problem_responses(DatabaseUnavailableError),
+)
+
+WindowAsked = Annotated[Window, Query(description="Calendar days, by the day of the outcome.")]
+
+
+def a_head(horizon: int) -> int:
+    """``horizon``, where figures are worked out for it."""
+    if horizon not in HORIZONS:
+        raise ValueError(f"figures are of horizons {', '.join(map(str, HORIZONS))}")
+    return horizon
+
+
+HorizonAsked = Annotated[
+    Annotated[int, AfterValidator(a_head), Field(json_schema_extra={"enum": list(HORIZONS)})] | None,
+    Query(description="Trading days ahead; left out: every one of these."),
+]
+
+
+@router.get("/track-record")
+async def read_track_record(
+    request: Request,
+    db: DbSession,
+    window: WindowAsked = "all",
+    horizon: HorizonAsked = None,
+    bundle: Annotated[str | None, Query(pattern=r"^[0-9a-f]{64}$", description="Left out: every one.")] = None,
+    cursor: TickerCursor = None,
+    limit: PageLimit = 50,
+) -> TrackRecordRead:
+    """What forecasts were worth beside the naive, of every bundle and ticker, and the head of the hash chain."""
+    wish = service.RecordWish(window, horizon, bundle, cursor, limit)
+    now = datetime.now(UTC)
+    return await service.track_record(db, wish, served_bundle_id=_served(request, now), now=now)
+
+
+# `:path` as in /predict/{ticker}: whatever is asked for reaches the check that says what is wrong with it.
+@router.get("/track-record/{ticker:path}", responses=problem_responses(MalformedTickerError, TickerNotStoredError))
+async def read_ticker_track_record(
+    db: DbSession,
+    ticker: Annotated[str, Path(description="As Yahoo spells it.", examples=["AAPL"])],
+    window: WindowAsked = "all",
+    horizon: HorizonAsked = None,
+) -> TickerTrackRecordRead:
+    """What one ticker's forecasts were worth beside the naive."""
+    now = datetime.now(UTC)
+    return await service.ticker_track_record(db, parse_ticker(ticker), window=window, horizon=horizon, now=now)
+
+
+def _served(request: Request, now: datetime) -> str | None:
+    champions: ChampionHolder = request.app.state.champions
+    try:
+        return champions.serving(now).bundle_id
+    except NoChampionError:
+        return None

@@ -1,0 +1,144 @@
+"""What came of forecasts, as it goes out."""
+
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.schemas.page import Page
+
+Kind = Literal["live", "hindcast"]
+Window = Literal["30", "90", "365", "all"]
+SHARED = (
+    "forecasts",
+    "scored",
+    "voids",
+    "relative_mae",
+    "relative_mae_interval",
+    "coverage",
+    "directional_accuracy",
+    "directions",
+)
+LabelRead = Literal["better", "not_distinguishable_from_naive", "worse", "not_yet_measured"]
+
+
+class Part(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class OutcomeVersion(Part):
+    """The data version that both adjusted closes of a realised return are from."""
+
+    table_id: str
+    version: int
+
+
+class StepScoreRead(Part):
+    """What came of one step; a void step, whose bar did not come in time, has no figures."""
+
+    step: int
+    status: Literal["scored", "void"]
+    trading_day: date = Field(description="Of the bar that came; of a void step the day on which it was expected.")
+    data_version: OutcomeVersion
+    log_return: float | None = Field(description="Realised, from the cutoff's adjusted close.")
+    absolute_error: float | None = Field(description="Of the median, as a log return; naive_absolute_error: of 0.")
+    naive_absolute_error: float | None
+    pinball: float | None = Field(description="Mean pinball loss over the levels.")
+    naive_pinball: float | None
+    direction_hit: bool | None = Field(description="null: the return or the median is 0.")
+    inside: dict[str, bool | None] = Field(description="By central interval: 50, 80, 90, 95 %.")
+    naive_inside: dict[str, bool | None]
+    scored_at: datetime
+
+
+class CoverageRead(Part):
+    """How often an interval held."""
+
+    level: float = Field(description="Promised.")
+    coverage: float
+    n_effective: int = Field(description="Independent forecasts that would know the share as well.")
+    p: float | None = Field(
+        description="Binomial test, two-sided; null: too few days. Below 0.01 the promise is broken."
+    )
+
+
+class FiguresRead(Part):
+    """What one bundle's forecasts of one kind were worth at one horizon, over one window."""
+
+    kind: Kind
+    bundle_id: str
+    horizon: int
+    window: Window = Field(description="Calendar days before the figures were worked out, by the day of the outcome.")
+    forecasts: int = Field(description="Resolved ones: scored and void.")
+    scored: int
+    voids: int
+    relative_mae: float | None = Field(description="Mean absolute error over the naive's: below 1 is better.")
+    relative_mae_interval: tuple[float, float] | None = Field(description="95 %; null: too few days.")
+    label: LabelRead
+    n: int = Field(description="Forecasts compared with the naive's quantiles.")
+    n_days: int
+    pinball_skill: float | None = Field(description="Gain in mean pinball loss over the naive's, as a share of theirs.")
+    pinball_skill_interval: tuple[float, float] | None = Field(description="98 %; the label is read off it.")
+    coverage: list[CoverageRead]
+    directional_accuracy: float | None
+    directions: int = Field(description="Returns that count for it: neither they nor the median are 0.")
+
+
+class ChainHeadRead(Part):
+    """The newest link of the hash chain over frozen forecasts: note it, and `closecast verify-log --head` checks it."""
+
+    day: date
+    head: str
+
+
+class TickerRecordRead(Part):
+    """Live forecasts of one ticker at one horizon, of every bundle; good and bad tickers alike, by alphabet."""
+
+    ticker: str
+    forecasts: int
+    scored: int
+    relative_mae: float | None
+    pinball_skill: float | None
+    coverage: dict[str, float] = Field(description="By promised share, in percent; empty before the first score.")
+    directional_accuracy: float | None
+    newest_outcome: date | None
+
+
+class TrackRecordRead(Part):
+    """Figures of frozen forecasts, none chosen after the fact."""
+
+    served_bundle_id: str | None
+    computed_at: datetime | None = Field(description="When the figures were last worked out; null: there are none yet.")
+    live: list[FiguresRead] = Field(description="Made before their first target day opened: nobody knew the outcome.")
+    hindcasts: list[FiguresRead] = Field(description="Asked as of the past, or made from files: they prove less.")
+    chain: ChainHeadRead | None
+    horizon: int = Field(description="Of the tickers below.")
+    tickers: Page[TickerRecordRead]
+
+
+class TickerTrackRecordRead(Part):
+    """Figures of one ticker's forecasts."""
+
+    ticker: str
+    live: list[FiguresRead]
+    hindcasts: list[FiguresRead]
+    chain: ChainHeadRead | None
+
+
+def figures_read(kind: Kind, bundle_id: str, horizon: int, window: Window, figures: dict[str, Any]) -> FiguresRead:
+    """A ``LiveFigures`` as plain values, with what it is of."""
+    skill = figures["skill"]
+    return FiguresRead(
+        kind=kind,
+        bundle_id=bundle_id,
+        horizon=horizon,
+        window=window,
+        label=skill["label"],
+        n=skill["n"],
+        n_days=skill["n_days"],
+        pinball_skill=skill["pinball_skill"],
+        pinball_skill_interval=skill["interval"],
+        **{name: figures[name] for name in SHARED},
+    )
