@@ -37,13 +37,23 @@ def exit_code(error: Exception) -> ExitCode | None:
     from data_pipeline.ticker import MalformedTickerError
     from ml_lifecycle.export.errors import BundleRefusedError, ExportError
     from ml_lifecycle.training.checkpoint import CheckpointUnreadableError
+    from ml_lifecycle.training.tuning_errors import (
+        ClusterUnavailableError,
+        NoCandidateError,
+        NothingToChooseError,
+        StudyBusyError,
+        StudyNotFoundError,
+        TuningBrokenOffError,
+    )
 
     codes: list[tuple[tuple[type[Exception], ...], ExitCode]] = [
         ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
-        ((MalformedTickerError, PromotionReasonMissingError), ExitCode.USAGE),
+        ((MalformedTickerError, PromotionReasonMissingError, StudyNotFoundError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
         ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateNotPassedError), ExitCode.MODEL),
+        ((NothingToChooseError, NoCandidateError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
+        ((ClusterUnavailableError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]

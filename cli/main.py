@@ -8,6 +8,8 @@ import typer
 from cli.commands import (
     api,
     backtest,
+    champion,
+    cleanup,
     collect,
     data,
     demo,
@@ -23,6 +25,7 @@ from cli.commands import (
     sample_data,
     serve,
     train,
+    tune,
     users,
     worker,
 )
@@ -39,6 +42,8 @@ app.command()(demo.demo)
 app.command()(collect.collect)
 app.add_typer(data.app)
 app.command()(train.train)
+app.command()(tune.tune)
+app.command()(champion.champion)
 app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.command()(backtest.backtest)
@@ -50,6 +55,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.add_typer(models.app)
 app.add_typer(users.app)
 app.add_typer(keys.app)
+app.command()(cleanup.cleanup)
 app.command()(serve.serve)
 app.command()(api.api)
 app.command()(worker.worker)

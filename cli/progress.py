@@ -61,6 +61,9 @@ class _Shown:
         self._task = bar.add_task(title, total=None, loss="starting TensorFlow")
 
     def progress(self, **values: Any) -> None:
+        if "trials" in values:  # of a tuning
+            self._bar.update(self._task, completed=values["trials"], total=values["total"], loss=values["newest"])
+            return
         loss = f"validation loss {values['validation_loss']:.5f} (best {values['best_loss']:.5f})"
         self._bar.update(self._task, completed=values["batches"], total=values["total"], loss=loss)
 

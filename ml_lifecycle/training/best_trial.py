@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from data_pipeline.errors import ClosecastError
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.config_document import ConfigDocument, DataChoice, as_document
 from ml_lifecycle.training.search_space import STRATEGY, Candidates, parse_space, spelled
@@ -16,13 +15,7 @@ from ml_lifecycle.training.strategies import STRATEGIES
 from ml_lifecycle.training.study import StudyPlace, read_records
 from ml_lifecycle.training.trial import TrialRecord
 from ml_lifecycle.training.trial_correction import WinnerSkill, ranked, winner_skill
-
-
-class NoCandidateError(ClosecastError):
-    """No trial of the study went through all folds with inputs that may be served: run more of them."""
-
-    def __init__(self, study: str) -> None:
-        super().__init__(f"study {study} has no complete trial that may be served")
+from ml_lifecycle.training.tuning_errors import NoCandidateError
 
 
 @dataclass(frozen=True)

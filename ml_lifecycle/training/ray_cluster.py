@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from data_pipeline.errors import ClosecastError
+from ml_lifecycle.training.tuning_errors import ClusterUnavailableError
 
 OBJECT_STORE_BYTES = 256 * 2**20  # of a cluster that is started here; the bars of a thousand tickers take 300 MB
 QUIET = {
@@ -14,10 +14,6 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the study keeps the trials
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-
-
-class ClusterUnavailableError(ClosecastError):
-    """No Ray cluster answers at ``RAY_ADDRESS``: start it, or leave the variable out for one on this machine."""
 
 
 @contextmanager

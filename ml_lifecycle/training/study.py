@@ -15,23 +15,17 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial
 from optuna.trial import TrialState as OptunaState
 
-from data_pipeline.errors import ClosecastError, ConfigurationError
+from data_pipeline.errors import ConfigurationError
 from ml_lifecycle.training.search_space import STRATEGY, Candidates
 from ml_lifecycle.training.trial import FoldScore, TrialRecord, TrialState, mean_gain
 from ml_lifecycle.training.tune_spec import TuneSpec
+from ml_lifecycle.training.tuning_errors import StudyNotFoundError
 
 SCHEMA = "optuna"  # its tables are Optuna's own; a migration makes the schema
 _RECORD, _FOLDS, _IDENTITY = "record", "folds", "identity"
 _ENDED = (OptunaState.COMPLETE, OptunaState.PRUNED, OptunaState.FAIL)
 STARTUP_TRIALS = 5  # that are never given up: there is no median yet
 REDUCTION = 2  # of two trials on a rung of 1, 2, 4 … folds one goes on
-
-
-class StudyNotFoundError(ClosecastError):
-    """No study of this name is kept here: `closecast tune --study NAME` makes one."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"no study is called {name}")
 
 
 @dataclass(frozen=True)

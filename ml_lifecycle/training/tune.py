@@ -22,20 +22,10 @@ from ml_lifecycle.training.study import Study, StudyPlace, begun_trial, open_stu
 from ml_lifecycle.training.trial import Panel, Train, TrialRecord, TrialState, run_trial, train_network
 from ml_lifecycle.training.trial_correction import WinnerSkill, ranked, winner_skill
 from ml_lifecycle.training.tune_spec import TuneSpec
+from ml_lifecycle.training.tuning_errors import NothingTunedError, TuningBrokenOffError
 
 Told = Callable[[TrialRecord], None]
 Progress = Callable[[int, int, str], None]
-
-
-class TuningBrokenOffError(ClosecastError):
-    """A worker process ended before its trial did, for want of memory most likely: go on under the same name."""
-
-    def __init__(self, study: str, code: int | None) -> None:
-        super().__init__(f"a worker ended with code {code}: go on with --study {study}, or with fewer --workers")
-
-
-class NothingTunedError(ClosecastError):
-    """No trial went through all folds: the reason of the last one is told."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a tuning is told: by the command line as options, by a job as JSON."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,6 +31,7 @@ class TuneSpec(BaseModel):
     study : the name under which trials are kept, and a killed tuning goes on.
     workers : trials at a time.
     folds, every : folds that walk forward, and trading days between two cutoffs on them.
+    job_id, work_dir : of a job.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,8 @@ class TuneSpec(BaseModel):
     folds: int = Field(default=4, ge=2, le=20)
     every: int = Field(default=5, ge=1, le=21)
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
+    job_id: str | None = None
+    work_dir: Path | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

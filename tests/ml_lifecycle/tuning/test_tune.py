@@ -12,20 +12,26 @@ import pytest
 
 from data_pipeline.errors import ConfigurationError
 from ml_lifecycle.evaluation.skill_label import Label
-from ml_lifecycle.training.best_trial import BestTrial, NoCandidateError
+from ml_lifecycle.training.best_trial import BestTrial, write_document
 from ml_lifecycle.training.config import load_config
-from ml_lifecycle.training.parts import part_dates
+from ml_lifecycle.training.parts import TooFewPairsError, part_dates
 from ml_lifecycle.training.search_space import SearchSpace
-from ml_lifecycle.training.study import StudyNotFoundError, StudyPlace, read_records
+from ml_lifecycle.training.study import StudyPlace, read_records
 from ml_lifecycle.training.trial import TrialRecord, TrialState
-from ml_lifecycle.training.tune import NothingTunedError, TuningBrokenOffError, tune
+from ml_lifecycle.training.tune import tune
+from ml_lifecycle.training.tuning_errors import (
+    NoCandidateError,
+    NothingTunedError,
+    StudyNotFoundError,
+    TuningBrokenOffError,
+)
 from tests.database import migrated_template, temporary_database
-from tests.ml_lifecycle.tuning.made_up import VERSION, Widths, make_work, random_walks
+from tests.ml_lifecycle.tuning.made_up import VERSION, Guess, Widths, make_work, random_walks
 
 KILLED = """
 from pathlib import Path
 from ml_lifecycle.training.tune import tune
-from tests.ml_lifecycle.tuning.made_up import VERSION, Widths, make_work
+from tests.ml_lifecycle.tuning.made_up import VERSION, Guess, Widths, make_work
 folder = Path({folder!r})
 tune(make_work(folder, Widths(log=folder / "log", die_after=5), search="grid"), VERSION)
 """
@@ -143,7 +149,6 @@ def test_a_trial_that_cannot_be_trained_is_kept_with_its_reason(tmp_path: Path) 
 
 
 def test_the_best_trial_becomes_a_document_that_training_accepts(tmp_path: Path) -> None:
-    from ml_lifecycle.training.best_trial import write_document
 
     work = make_work(tmp_path, Widths(), search="grid")
     tune(work, VERSION)
@@ -194,14 +199,12 @@ class Nudged:
         self.seed = seed
 
     def __call__(self, config, _bars, _parts):  # type: ignore[no-untyped-def]
-        from tests.ml_lifecycle.tuning.made_up import Guess
 
         rng = np.random.default_rng([self.seed, int(1e6 * config.learning_rate), config.hidden_size])
         return Guess(width=1.0 + 0.02 * rng.standard_normal(), shift=0.001 * rng.standard_normal())
 
 
 def test_nothing_tuned_says_why(tmp_path: Path) -> None:
-    from ml_lifecycle.training.parts import TooFewPairsError
 
     def refuse(*_: object) -> None:
         raise TooFewPairsError("not one window")
