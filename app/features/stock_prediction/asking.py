@@ -9,7 +9,7 @@ from app.features.registry.champion import Champion
 from app.features.stock_prediction.log_writer import LogEntry
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, as log entries are not: one is made per answer
 class Asking:
     """Who asks for how many days, and by which route.
 

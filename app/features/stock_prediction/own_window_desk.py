@@ -27,7 +27,7 @@ from ml_lifecycle.export.forecaster import StepQuantiles
 MOST_LOG_RETURN = 300.0  # e to this power, times any price that is taken, is still a float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class OwnWindowQuestion(Asking):
     """What follows on which window; ``body_sha256`` is of the body as it came."""
 

@@ -27,7 +27,7 @@ from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Question(Asking):
     """The next days of which ticker, and as of which past day."""
 

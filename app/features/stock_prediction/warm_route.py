@@ -25,7 +25,8 @@ from app.features.stock_prediction.service import ForecastDesk, Question
 from data_pipeline.errors import ClosecastError
 
 REMEMBERED_SPELLINGS = 10_000
-HAS_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+HAS_A_BODY = (b"content-length", b"transfer-encoding")
+HOLDS = (b"if-none-match",)
 
 
 class Asked(NamedTuple):
@@ -55,9 +56,7 @@ class Spellings:
     def find(self, scope: Scope) -> Asked | None:
         """What a request without a body asks for, where it was read before."""
         asked = self._read.get((scope["path"], scope["query_string"]))
-        if asked is None or not HAS_A_BODY.isdisjoint([name for name, _ in scope["headers"]]):
-            return None
-        return asked
+        return None if asked is None or _header(scope, HAS_A_BODY) is not None else asked
 
 
 class WarmRoute:
@@ -80,21 +79,22 @@ class WarmRoute:
             return
         asked, desk, prepared = found
         scope["route"] = asked.route
-        request, response = Request(scope), Response(status_code=HTTPStatus.INTERNAL_SERVER_ERROR)
+        request = Request(scope)
+        response: Response | None = None
         try:
             user = await self._admit(request)
-            body = await desk.send(prepared, _question(request, asked, user), started, now)
-            response = _response(request, prepared, body)
+            body = await desk.send(prepared, _question(scope, asked, user), started, now)
+            response = _response(scope, prepared, body)
         except ClosecastError as error:
             response = await answer_project_error(request, error)
         finally:
             count_request(
                 method="GET",
-                status=response.status_code,
+                status=HTTPStatus.INTERNAL_SERVER_ERROR.value if response is None else response.status_code,
                 route=asked.route.path,
                 seconds=perf_counter() - started,
                 received_bytes=0,
-                sent_bytes=len(response.body),
+                sent_bytes=0 if response is None else len(response.body),
             )
         await response(scope, receive, send)
 
@@ -121,7 +121,15 @@ def _at_hand(scope: Scope, now: datetime) -> tuple[Asked, ForecastDesk, Prepared
     return None if prepared is None else (asked, desk, prepared)
 
 
-def _question(request: Request, asked: Asked, user: Principal) -> Question:
+def _header(scope: Scope, names: tuple[bytes, ...]) -> bytes | None:
+    """The first header of one of these names."""
+    for name, value in scope["headers"]:
+        if name in names:
+            return bytes(value)
+    return None
+
+
+def _question(scope: Scope, asked: Asked, user: Principal) -> Question:
     return Question(
         ticker=asked.ticker,
         days_ahead=asked.days_ahead,
@@ -129,10 +137,12 @@ def _question(request: Request, asked: Asked, user: Principal) -> Question:
         user_id=user.user_id,
         api_key_id=user.api_key_id,
         route=asked.logged_as,
-        request_id=request.state.request_id,
+        request_id=scope["state"]["request_id"],
     )
 
 
-def _response(request: Request, prepared: PreparedAnswer, body: bytes) -> Response:
-    held = request.headers.get("if-none-match")
-    return PreparedResponse(prepared, body) if held is None else json_or_not_modified(body, prepared.etag, held)
+def _response(scope: Scope, prepared: PreparedAnswer, body: bytes) -> Response:
+    held = _header(scope, HOLDS)
+    if held is None:
+        return PreparedResponse(prepared, body)
+    return json_or_not_modified(body, prepared.etag, held.decode("latin-1"))
