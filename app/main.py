@@ -32,6 +32,7 @@ from app.core.paths import CanonicalPathMiddleware
 from app.core.security import Tokens, admit_forecast, tokens_from
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
+from app.features.drift.router import router as drift_router
 from app.features.market_data.router import router as market_data_router
 from app.features.monitoring.router import metrics_router
 from app.features.monitoring.router import router as monitoring_router
@@ -117,6 +118,7 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         track_record_router,
         registry_router,
         market_data_router,
+        drift_router,
     ):
         app.include_router(router)
     if settings.internal_port is None:

@@ -27,6 +27,7 @@ class Door(StrEnum):
 
     ALL = "everybody"
     SCOPE = "whoever has the scope"
+    TRAIN = "whoever may train"
     CREDENTIAL = "whoever has an account, by key too"
     PERSON = "whoever signed in with a password"
     ADMIN = "administrators"
@@ -72,7 +73,7 @@ def expected(row: Row, caller: Caller) -> tuple[int, ...]:
         return REFUSED
     if caller is Caller.KEY and row.door is not Door.CREDENTIAL:
         return FORBIDDEN
-    if row.door is Door.ADMIN and caller is not Caller.ADMIN:
+    if row.door in {Door.ADMIN, Door.TRAIN} and caller is not Caller.ADMIN:
         return FORBIDDEN
     if row.foreign and caller is not Caller.USER:
         return NOT_THERE
@@ -130,4 +131,7 @@ MATRIX: Mapping[str, Row] = {
     "read_bars": Row(Door.SCOPE, path={"ticker": "AAPL"}),
     "list_data_versions": Row(Door.SCOPE),
     "list_quality": Row(Door.SCOPE),
+    "detect_drift": Row(Door.TRAIN, (ACCEPTED,), body={"ticker": "AAPL", "reference_version": 1}),
+    "list_drift": Row(Door.TRAIN),
+    "read_drift": Row(Door.TRAIN, NOT_THERE, path={"report_id": "0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11"}),
 }

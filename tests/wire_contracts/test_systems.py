@@ -55,6 +55,18 @@ async def test_system_a(client: httpx.AsyncClient, registered_user: Account) -> 
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/model-path-refused")
 
 
+async def test_system_a_asks_for_drift(client: httpx.AsyncClient, admin: Account) -> None:
+    """`POST /api/v1/drift/detect {ticker, reference_version, production_version}`; a job, so null at first."""
+    body = {"ticker": "AAPL", "reference_version": 1, "production_version": 2}
+    asked = await client.post("/api/v1/drift/detect", json=body, headers=admin.headers)
+    report = await get(client, admin, f"/api/v1{asked.headers['location']}")
+
+    assert asked.status_code == 202
+    for said in (asked.json(), report):
+        assert set(said) >= {"has_drift", "drifted_features", "drift_scores", "recommendation"}
+        assert (said["task_id"], said["status"]) == (asked.json()["task_id"], "queued")
+
+
 async def test_system_b(client: httpx.AsyncClient, registered_user: Account) -> None:
     """`POST /predict {last_prices}`, `GET /sample-data`, `/model/info`, `/health`, `/`."""
     said = await post(client, registered_user, "/predict", {"last_prices": CLOSES})
