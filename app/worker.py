@@ -17,6 +17,7 @@ from app.core.idempotency import delete_expired
 from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, open_queue, tools_of
 from app.core.monitoring.logging import configure_logging
 from app.features.auth import tasks as auth_tasks
+from app.features.cleaning import tasks as cleaning_tasks
 from app.features.market_data import tasks as market_data_tasks
 from app.features.monitoring import tasks as monitoring_tasks
 from app.features.registry import tasks as registry_tasks
@@ -58,6 +59,7 @@ async def _run(settings: Settings, queues: Collection[str]) -> None:
         if TRAIN_QUEUE in queues:
             training_tasks.add_tasks(app)
             registry_tasks.add_mirror(app)
+            cleaning_tasks.add_runs(app)
             worked_on.append(TRACK_QUEUE)
         await restart_stalled_jobs(app)
         work = [_work_on(app, tools, queue) for queue in worked_on]
@@ -71,6 +73,7 @@ def add_data_tasks(app: App) -> None:
     monitoring_tasks.add_tasks(app)
     stock_prediction_tasks.add_tasks(app)
     registry_tasks.add_tasks(app)
+    cleaning_tasks.add_tasks(app)
     track_record_tasks.add_tasks(app)
     add_upkeep(app)
 

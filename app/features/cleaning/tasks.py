@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from procrastinate import App, JobContext
 
-from app.core.jobs import DATA_QUEUE, TRAIN_QUEUE, WorkerTools, tools_of
+from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, WorkerTools, tools_of
 
 logger = logging.getLogger(__name__)
 
@@ -13,13 +13,17 @@ CLEAN_UP, CLEAN_UP_RUNS = "clean_up", "clean_up_runs"
 
 
 def add_tasks(app: App) -> None:
-    """Let a worker clean up each night; runs in MLflow where the image has it."""
+    """Let a worker clean up each night."""
     daily = app.task(name=CLEAN_UP, queue=DATA_QUEUE, queueing_lock=CLEAN_UP, lock=CLEAN_UP, pass_context=True)
     app.periodic(cron="51 3 * * *")(daily(clean_up))  # UTC
-    runs = app.task(
-        name=CLEAN_UP_RUNS, queue=TRAIN_QUEUE, queueing_lock=CLEAN_UP_RUNS, lock=CLEAN_UP_RUNS, pass_context=True
+
+
+def add_runs(app: App) -> None:
+    """Let a worker whose image has MLflow clean up there each night."""
+    daily = app.task(
+        name=CLEAN_UP_RUNS, queue=TRACK_QUEUE, queueing_lock=CLEAN_UP_RUNS, lock=CLEAN_UP_RUNS, pass_context=True
     )
-    app.periodic(cron="56 3 * * *")(runs(clean_up_runs))
+    app.periodic(cron="56 3 * * *")(daily(clean_up_runs))
 
 
 async def clean_up(context: JobContext, timestamp: int) -> None:

@@ -5,14 +5,18 @@ import os
 import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from uuid import uuid4
 
 import pytest
+from procrastinate import JobContext
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.core.jobs import CHALLENGE, defer
+from app.core.jobs import CHALLENGE, WorkerTools, defer
+from app.features.cleaning import tasks
 from app.features.cleaning.bundles import Bundles
 from app.features.cleaning.items import Kind, Workplace
 from app.features.cleaning.runs import Runs
@@ -278,3 +282,18 @@ async def test_trouble_with_one_kind_leaves_the_others_alone(
 
     assert names(done, Kind.BUNDLE) == [bundle]
     assert done.skipped["run"].startswith("MLflow at sqlite:///")
+
+
+async def test_the_worker_cleans_up_and_leaves_mlflow_to_the_image_that_has_it(
+    at: Workplace, settings: Settings, sessions: async_sessionmaker[AsyncSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = await add_bundle(at.db, settings, "aa")
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    tools = WorkerTools(settings.model_copy(update={"tracking": True}), sessions)
+    job = cast("JobContext", SimpleNamespace(additional_context={"tools": tools}))
+    now = int(at.now.timestamp())
+
+    await tasks.clean_up_runs(job, now)
+    assert (settings.bundles / bundle).is_dir()
+    await tasks.clean_up(job, now)
+    assert not (settings.bundles / bundle).exists()
