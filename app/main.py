@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
@@ -30,6 +30,7 @@ from app.core.openapi import install_openapi
 from app.core.passwords import PasswordHasher
 from app.core.paths import CanonicalPathMiddleware
 from app.core.security import Tokens, admit_forecast, tokens_from
+from app.core.undeclared import refuse_what_is_not_declared
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
 from app.features.drift.router import router as drift_router
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("closecast"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        dependencies=[Depends(refuse_what_is_not_declared)],
         redirect_slashes=False,  # both spellings are served as they are
         docs_url=None,  # ours need no other host
         redoc_url=None,

@@ -26,5 +26,7 @@ class CanonicalPathMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (path := canonical_path(scope["path"])) != scope["path"]:
+            if (scope.get("raw_path") or b"")[-3:].upper() == b"%2F":  # part of a name, not the end of one
+                path += "/"
             scope = {**scope, "path": path}
         await self.app(scope, receive, send)

@@ -7,6 +7,7 @@ A feature registers its own errors where it defines them::
         '''No such forecast is yours: list them at /predictions.'''
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -180,10 +181,18 @@ def headers_of(error: ClosecastError) -> dict[str, str]:
     return headers
 
 
+class ProblemResponse(JSONResponse):
+    """May repeat a client's own text: what UTF-8 cannot spell, half of a surrogate pair, becomes ``?``."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
 def problem_response(
     request: Request, document: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The document with its media type and the id under which the request was logged."""
     request_id = getattr(request.state, "request_id", None)
     body = dict(document) if request_id is None else {**document, "request_id": request_id}
-    return JSONResponse(body, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers)
+    return ProblemResponse(body, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers)

@@ -53,7 +53,10 @@ class RefreshGrant(JsonBody):
 
 
 LONGEST_LIFE_DAYS = 3650
-KeyName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# On one line, and not of blanks alone.
+KeyName = Annotated[
+    str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*$")
+]
 
 
 class ApiKeyWish(JsonBody):

@@ -45,6 +45,8 @@ LINKS = """<ul>
 """
 
 
+# Probes ask by HEAD too; the server sends the head of the answer alone.
+@router.head("/", include_in_schema=False, response_model=None)
 @router.get("/", response_model=About, responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
 async def about(request: Request, response: Response) -> Response | About:
     """What this is: JSON, or a page for browsers, by `Accept`."""
@@ -57,18 +59,21 @@ async def about(request: Request, response: Response) -> Response | About:
     return HTMLResponse(page, headers={"Vary": "Accept"})
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Alive:
     """The process answers."""
     return Alive()
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses=problem_responses(NotReadyError))
 async def readyz(request: Request) -> Ready:
     """Forecasts can be answered: database and its tables, a champion, and who logs the answers."""
     return Ready(checks=await _readiness(request))
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health(request: Request) -> Health:
     """Always 200: `degraded` where /readyz would say no."""

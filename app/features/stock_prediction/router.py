@@ -1,10 +1,11 @@
 """Forecasts over HTTP."""
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
 from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
@@ -106,6 +107,12 @@ def forecast_desk(request: Request) -> ForecastDesk:
 
 
 Desk = Annotated[ForecastDesk, Depends(forecast_desk)]
+
+
+@router.get("/predict/batch", include_in_schema=False)
+async def no_ticker() -> None:
+    """Tell the right method, where the route below would take the word for a ticker and collect it."""
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
 
 
 # `:path` lets a slash reach the check of the ticker, which says what is wrong, instead of "no such route".

@@ -86,3 +86,26 @@ async def test_a_body_that_is_not_called_json_or_is_packed_is_told_so(
 
         assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-body"), (path, told)
         assert "wanted" in answer.json()["detail"]
+
+
+async def test_half_a_surrogate_pair_is_refused_wherever_json_holds_it(
+    client: httpx.AsyncClient, registered_user: Account
+) -> None:
+    """JSON may hold it and UTF-8 cannot spell it: neither an answer that repeats it, nor a hash."""
+    half = "\\ud800"
+    sent = [
+        ("/auth/register", f'{{"{half}": 1, "{half}": 2}}', "?"),
+        ("/auth/register", f'{{"email": "a@b.cd", "password": "{half} green herons"}}', "password"),
+        (
+            "/users/me/password",
+            f'{{"current_password": "{half}", "new_password": "eleven quiet tides"}}',
+            "current_password",
+        ),
+    ]
+    for path, content, place in sent:
+        answer = await client.post(
+            path, content=content, headers={**registered_user.headers, "Content-Type": "application/json"}
+        )
+
+        assert answer.status_code == 422, content
+        assert [error["location"] for error in answer.json()["errors"]] == [["body", place]], content
