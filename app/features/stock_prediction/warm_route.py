@@ -25,6 +25,7 @@ from app.features.stock_prediction.service import ForecastDesk, Question
 from data_pipeline.errors import ClosecastError
 
 REMEMBERED_SPELLINGS = 10_000
+LONGEST_SPELLING = 200  # bytes; `days_ahead=005&&&…` is valid too, as long as heads may be
 HAS_A_BODY = (b"content-length", b"transfer-encoding")
 HOLDS = (b"if-none-match",)
 
@@ -48,8 +49,9 @@ class Spellings:
         self._read: BoundedCache[tuple[str, bytes], Asked] = BoundedCache(REMEMBERED_SPELLINGS)
 
     def note(self, scope: Scope, question: Question) -> None:
-        """Remember what was read."""
-        if question.as_of is None:
+        """Remember what was read, where it is short."""
+        length = len(scope["path"]) + len(scope["query_string"])
+        if question.as_of is None and length <= LONGEST_SPELLING:
             asked = Asked(question.ticker, question.days_ahead, question.route, scope["route"])
             self._read.put((scope["path"], scope["query_string"]), asked)
 

@@ -105,6 +105,16 @@ async def test_both_ways_answer_the_same_bytes_headers_log_rows_and_figures(
     assert str(by_short_way.request_id) == short.headers["x-request-id"]
 
 
+async def test_long_spellings_are_answered_and_not_remembered(
+    ask: Callable[..., Any], endpoint_calls: list[str]
+) -> None:
+    """Thousands of some kilobytes each would fill the memory of each process."""
+    for path in (PATH, *2 * [f"/predict/AAPL?days_ahead={'3'.zfill(200)}"], *2 * [f"{PATH}{200 * '&'}"]):
+        assert (await ask(path)).status_code == 200
+
+    assert endpoint_calls == ["AAPL"] * 4
+
+
 async def test_who_holds_the_answer_is_told_so_and_logged(
     ask: Callable[..., Any], endpoint_calls: list[str], db: AsyncSession
 ) -> None:
