@@ -41,6 +41,7 @@ from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.stock_prediction.warm_route import Spellings, WarmRoute
+from app.features.track_record.router import explanations as explanations_router
 from app.features.track_record.router import router as track_record_router
 from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
@@ -118,6 +119,7 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         users_router,
         stock_prediction_router,
         track_record_router,
+        explanations_router,
         registry_router,
         market_data_router,
         drift_router,

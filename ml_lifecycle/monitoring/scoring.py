@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
+from data_pipeline.processing.lstm_preprocessor import make_targets
 from ml_lifecycle.evaluation import metrics
 from ml_lifecycle.evaluation.intervals import INTERVALS, interval_places
 from ml_lifecycle.export.interpolation import median_index
@@ -42,16 +43,13 @@ def outcomes_after(trading_day: DayArray, adj_close: FloatArray, cutoffs: DayArr
     at = np.searchsorted(trading_day, cutoffs)
     found = at < len(trading_day)
     found[found] = trading_day[at[found]] == cutoffs[found]
-    rows = at[:, None] + np.arange(1, n_steps + 1)
-    came = found[:, None] & (rows < len(trading_day))
-    rows = np.where(came, rows, 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        returns = np.log(adj_close[rows] / adj_close[np.where(found, at, 0)][:, None])
-    came &= np.isfinite(returns)
-    return Outcomes(
-        np.where(came, trading_day[rows].astype("datetime64[D]"), np.datetime64("NaT", "D")),
-        np.where(came, returns, np.nan),
-    )
+    returns = np.full((len(cutoffs), n_steps), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a close of 0 has no outcome
+        returns[found] = make_targets(adj_close, at[found], range(1, n_steps + 1))
+    returns[~np.isfinite(returns)] = np.nan
+    rows = np.minimum(at[:, None] + np.arange(1, n_steps + 1), len(trading_day) - 1)
+    days = trading_day[rows].astype("datetime64[D]")
+    return Outcomes(np.where(np.isnan(returns), np.datetime64("NaT", "D"), days), returns)
 
 
 @dataclass(frozen=True)

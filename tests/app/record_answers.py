@@ -78,11 +78,18 @@ async def score(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> 
     await score_final_steps(WorkerTools(settings, app.state.session_factory))
     paths = {
         "read_forecast": f"/forecasts/{past.json()['forecast_id']}",
+        "explain_forecast": f"/forecasts/{past.json()['forecast_id']}/explain",
         "read_track_record": "/track-record?horizon=5",
         "read_ticker_track_record": "/track-record/AAPL?horizon=5",
     }
     answers = {name: (await client.get(path, headers=headers)).json() for name, path in paths.items()}
-    return {**answers, "read_forecast": {**answers["read_forecast"], "scores": answers["read_forecast"]["scores"][:1]}}
+    answers["read_forecast"]["scores"] = answers["read_forecast"]["scores"][:1]
+    shown = answers["explain_forecast"]
+    inputs, shown["nearest"] = shown["inputs"], shown["nearest"][:2]
+    inputs["days"] = inputs["days"][-2:]
+    for kind in ("columns", "scaled"):
+        inputs[kind] = {name: values[-2:] for name, values in inputs[kind].items()}
+    return answers
 
 
 async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:

@@ -116,6 +116,7 @@ MATRIX: Mapping[str, Row] = {
     "sample_data": Row(Door.SCOPE),
     "list_predictions": Row(Door.SCOPE),
     "read_forecast": Row(Door.SCOPE, path={"forecast_id": "{owned_forecast}"}, foreign=True),
+    "explain_forecast": Row(Door.SCOPE, path={"forecast_id": "{owned_forecast}"}, foreign=True),
     "read_track_record": Row(Door.SCOPE),
     "read_ticker_track_record": Row(Door.SCOPE, path={"ticker": "AAPL"}),
     "model_info": Row(Door.SCOPE),

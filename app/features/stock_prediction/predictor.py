@@ -64,7 +64,7 @@ def _state(window: ServingWindowRow, made_at: datetime, alphas: Alphas | None) -
 
 
 def _bars_or_error(champion: Champion, window: ServingWindowRow) -> BarArrays | ClosecastError:
-    bars = _readable(window, champion.bundle.manifest.market_universe).after_last_hole()
+    bars = readable_bars(window, champion.bundle.manifest.market_universe)
     if len(bars) < champion.forecaster.history_needed:
         return InsufficientHistoryError(
             needed=champion.forecaster.history_needed, found=len(bars), ticker=window.ticker
@@ -121,11 +121,11 @@ def _values(
     }
 
 
-def _readable(window: ServingWindowRow, known: MarketUniverse | None) -> BarArrays:
-    """The window's bars; with its market only where the bundle names that universe for the exchange."""
+def readable_bars(window: ServingWindowRow, known: MarketUniverse | None) -> BarArrays:
+    """The window's bars since the last hole; with its market only where the bundle names that universe."""
     bars = bars_of(window)
     read = known is not None and known.reads(window.market_universe, window.exchange)
-    return bars if read else with_market(bars, None)
+    return (bars if read else with_market(bars, None)).after_last_hole()
 
 
 def kind_of(window: ServingWindowRow, made_at: datetime) -> str:

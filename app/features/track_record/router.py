@@ -2,22 +2,30 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Security
 from pydantic import AfterValidator, Field
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.openapi import problem_responses
 from app.core.paging import PageLimit, TickerCursor
-from app.core.security import AccessToken, ApiKeyText, admit_request
+from app.core.security import AccessToken, ApiKeyText, PredictUser, admit_request
 from app.features.market_data.errors import TickerNotStoredError
 from app.features.registry.champion import ChampionHolder
-from app.features.registry.errors import NoChampionError
-from app.features.track_record import service
-from app.features.track_record.schemas import TickerTrackRecordRead, TrackRecordRead, Window
+from app.features.registry.errors import BundleNotFoundError, NoChampionError
+from app.features.registry.shelf import BundleShelf
+from app.features.stock_prediction.errors import ForecastNotFoundError
+from app.features.stock_prediction.service import find_answered_forecast
+from app.features.track_record import explaining, service
+from app.features.track_record.schemas import ExplanationRead, TickerTrackRecordRead, TrackRecordRead, Window
 from app.models.user import Scope
+from data_pipeline.errors import ClosecastError
 from data_pipeline.ticker import MalformedTickerError, parse_ticker
+from ml_lifecycle.export.bundle import Bundle
+from ml_lifecycle.export.errors import BundleRefusedError
 from ml_lifecycle.export.manifest import HORIZONS
 
 
@@ -33,6 +41,8 @@ router = APIRouter(
     dependencies=[Security(admit_reader, scopes=[Scope.PREDICT])],
     responses=problem_responses(DatabaseUnavailableError),
 )
+
+explanations = APIRouter(tags=["forecasts"], responses=problem_responses(DatabaseUnavailableError))
 
 WindowAsked = Annotated[Window, Query(description="Calendar days, by the day of the outcome.")]
 
@@ -77,6 +87,31 @@ async def read_ticker_track_record(
     """What one ticker's forecasts were worth beside the naive."""
     now = datetime.now(UTC)
     return await service.ticker_track_record(db, parse_ticker(ticker), window=window, horizon=horizon, now=now)
+
+
+@explanations.get("/forecasts/{forecast_id}/explain", responses=problem_responses(ForecastNotFoundError))
+async def explain_forecast(
+    request: Request,
+    db: DbSession,
+    user: PredictUser,
+    forecast_id: Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])],
+) -> ExplanationRead:
+    """Inputs, their drift and lineage of a forecast that you were answered; what came after windows like its own."""
+    forecast = await find_answered_forecast(db, forecast_id, user.user_id)
+    window = await explaining.published_window(db, forecast)
+    return await explaining.explain(db, forecast, window, await _bundle(request, db, forecast.bundle_id))
+
+
+async def _bundle(request: Request, db: AsyncSession, bundle_id: str) -> Bundle | ClosecastError:
+    """The champion's bundle or another registered one, or why it cannot be had."""
+    if _served(request, now := datetime.now(UTC)) == bundle_id:
+        champions: ChampionHolder = request.app.state.champions
+        return champions.serving(now).bundle
+    shelf: BundleShelf = request.app.state.bundle_shelf
+    try:
+        return (await shelf.find(db, bundle_id)).bundle
+    except (BundleNotFoundError, BundleRefusedError) as error:
+        return error
 
 
 def _served(request: Request, now: datetime) -> str | None:

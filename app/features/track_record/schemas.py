@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -142,3 +143,75 @@ def figures_read(kind: Kind, bundle_id: str, horizon: int, window: Window, figur
         pinball_skill_interval=skill["interval"],
         **{name: figures[name] for name in SHARED},
     )
+
+
+class MadeFrom(Part):
+    """The data version that inputs were computed anew from."""
+
+    table_id: str
+    version: int
+    same_as_forecast: bool = Field(description="false: a later one, in which bars may have been revised since.")
+
+
+class ExplainedInputs(Part):
+    """The window as the network saw it; of the reference, which has none, the newest daily log returns."""
+
+    made_from: MadeFrom
+    days: list[date]
+    columns: dict[str, list[float | None]] = Field(description="Before scaling, oldest first; null: not known.")
+    scaled: dict[str, list[float | None]] = Field(description="As they went into the network.")
+    context: dict[str, float | None] = Field(description="Columns that are read at the cutoff only.")
+    scaled_context: dict[str, float | None]
+    scale: float | None = Field(description="Daily volatility that the network answers in units of.")
+
+
+class NearestWindowRead(Part):
+    """A window of the ticker's own past that is like the forecast's, and what came after it."""
+
+    cutoff: date
+    distance: float = Field(description="Root mean square difference of the scaled inputs.")
+    log_returns: dict[str, float] = Field(description="By horizon; all were known at the forecast's cutoff.")
+
+
+class PromotionBehind(Part):
+    """The decision by which the bundle answered."""
+
+    kind: str
+    decided_at: datetime
+    reason: str | None
+
+
+class LineageRead(Part):
+    """Where a forecast comes from."""
+
+    bundle_id: str
+    bundle_kind: str
+    bundle_made_at: datetime
+    train_end: date | None
+    calibration_end: date | None
+    promotion: PromotionBehind | None = Field(description="null: it was no champion then, a shadow say.")
+    source: str
+    data_table_id: str
+    data_version: int
+    data_sha256: str
+    repaired_bars: int
+    market_inputs: str
+    adaptive_alpha: list[list[float]] | None = Field(
+        description="Miscoverage in use by step and interval, widest first; null: intervals as calibrated at training."
+    )
+
+
+class ExplanationRead(Part):
+    """What is known about a forecast's making."""
+
+    forecast_id: UUID
+    ticker: str
+    kind: Kind
+    cutoff: date
+    made_at: datetime
+    lineage: LineageRead
+    drift_warning: bool | None
+    drift: list[dict[str, Any]] | None = Field(description="Columns that had left the training distribution.")
+    inputs: ExplainedInputs | None
+    nearest: list[NearestWindowRead] = Field(description="The 20 nearest, nearest first.")
+    missing_because: str | None = Field(description="Why there are no inputs; null: there are.")
