@@ -28,6 +28,7 @@ def exit_code(error: Exception) -> ExitCode | None:
     from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError as SqlError
 
+    from app.core.cleaning_lock import BusyError
     from app.core.database import DatabaseUnavailableError
     from app.core.security import StartRefusedError
     from app.features.registry.errors import GateNotPassedError, PromotionReasonMissingError
@@ -37,6 +38,7 @@ def exit_code(error: Exception) -> ExitCode | None:
     from data_pipeline.ticker import MalformedTickerError
     from ml_lifecycle.export.errors import BundleRefusedError, ExportError
     from ml_lifecycle.training.checkpoint import CheckpointUnreadableError
+    from ml_lifecycle.training.mlflow_delivery import TrackingUnavailableError
     from ml_lifecycle.training.tuning_errors import (
         ClusterUnavailableError,
         NoCandidateError,
@@ -54,6 +56,7 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((NothingToChooseError, NoCandidateError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((ClusterUnavailableError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
+        ((BusyError, TrackingUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]

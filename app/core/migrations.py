@@ -46,6 +46,11 @@ def newest_revision() -> str:
     return head
 
 
+def known_revisions() -> set[str]:
+    """Every revision that this code can take a database on from."""
+    return {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+
+
 def current_revision(connection: Connection) -> str | None:
     """The revision that a database is at; None where none of ours ever ran."""
     return MigrationContext.configure(connection).get_current_revision()

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.core.cleaning_lock import alone
 from app.features.cleaning.bars import Bars
 from app.features.cleaning.bundles import Bundles
 from app.features.cleaning.checkpoints import Checkpoints
@@ -30,7 +31,16 @@ async def clean_up(at: Workplace, *, dry_run: bool, rules: Sequence[Rule] = RULE
     """Delete what falls under the rules, kind after kind; a ``dry_run`` deletes nothing and tells the same items.
 
     A kind that is in trouble (MLflow away, no store) leaves the others alone. What broke off is found by the next run.
+
+    Raises
+    ------
+    BusyError : a backup is being taken, or another clean-up is at work.
     """
+    async with alone(at.db):
+        return await _clean_up(at, rules, dry_run=dry_run)
+
+
+async def _clean_up(at: Workplace, rules: Sequence[Rule], *, dry_run: bool) -> Cleaned:
     items: list[Item] = []
     skipped: dict[str, str] = {}
     found: list[tuple[Rule, list[Item]]] = []
