@@ -33,6 +33,7 @@ from app.core.security import Tokens, admit_forecast, tokens_from
 from app.core.undeclared import refuse_what_is_not_declared
 from app.features.auth.router import router as auth_router
 from app.features.auth.service import SignIns
+from app.features.configuration.router import router as configuration_router
 from app.features.drift.router import router as drift_router
 from app.features.market_data.router import router as market_data_router
 from app.features.monitoring.router import metrics_router
@@ -43,6 +44,8 @@ from app.features.stock_prediction.router import router as stock_prediction_rout
 from app.features.stock_prediction.warm_route import Spellings, WarmRoute
 from app.features.track_record.router import explanations as explanations_router
 from app.features.track_record.router import router as track_record_router
+from app.features.training.router import router as training_router
+from app.features.training.streams import JobStreams
 from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
 
@@ -123,6 +126,8 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         registry_router,
         market_data_router,
         drift_router,
+        training_router,
+        configuration_router,
     ):
         app.include_router(router)
     if settings.internal_port is None:
@@ -167,6 +172,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     unanswered.start()
     try:
         async with forecasting(app):
+            app.state.job_streams = JobStreams(app.state.session_factory, app.state.notifications)
             yield
     finally:
         write_tallies()

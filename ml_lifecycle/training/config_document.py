@@ -112,11 +112,27 @@ def as_document(
     metadata : what else is worth keeping beside the name.
     data : the bars; None: the newest of all stored tickers.
     """
-    told = config.model_dump(mode="json")
+    return in_parts(config.model_dump(mode="json"), metadata=metadata, data=data)
+
+
+def in_parts(
+    fields: Mapping[str, Any], *, metadata: Mapping[str, Any], data: DataChoice | None = None
+) -> dict[str, dict[str, Any]]:
+    """Fields of a configuration, as a file or a bundle has them, in their parts; see ``as_document``."""
     bars = data.model_dump(mode="json", exclude_defaults=True) if data else {}
-    return {
-        "metadata": {"name": config.name, **metadata},
-        "model": {name: value for name, value in told.items() if name not in TRAINING | PARTS_OF_TIME | METADATA},
-        "training": {name: value for name, value in told.items() if name in TRAINING},
-        "data": {**bars, **{name: value for name, value in told.items() if name in PARTS_OF_TIME}},
-    }
+    parts: dict[str, dict[str, Any]] = {"metadata": {}, "model": {}, "training": {}, "data": bars}
+    for name, value in fields.items():
+        parts[part_of(name)][name] = value
+    parts["metadata"] |= metadata
+    return parts
+
+
+def part_of(name: str) -> str:
+    """The part that tells a field of ``TrainingConfig``.
+
+    >>> part_of("epochs"), part_of("layers"), part_of("gate_days")
+    ('training', 'model', 'data')
+    """
+    if name in METADATA:
+        return "metadata"
+    return "training" if name in TRAINING else "data" if name in PARTS_OF_TIME else "model"

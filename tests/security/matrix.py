@@ -82,6 +82,7 @@ def expected(row: Row, caller: Caller) -> tuple[int, ...]:
 
 ANYBODY_S_OWN = "{new_email}"
 ABSENT = "0" * 64
+NO_JOB = "630bff24-561a-4ad2-88e6-8bb4ef82c9b2"
 CREATED, ACCEPTED, NO_CONTENT = HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT
 
 MATRIX: Mapping[str, Row] = {
@@ -135,4 +136,14 @@ MATRIX: Mapping[str, Row] = {
     "detect_drift": Row(Door.TRAIN, (ACCEPTED,), body={"ticker": "AAPL", "reference_version": 1}),
     "list_drift": Row(Door.TRAIN),
     "read_drift": Row(Door.TRAIN, NOT_THERE, path={"report_id": "0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11"}),
+    "train": Row(Door.TRAIN, NOT_THERE),  # nothing is named, and the champion is the reference
+    "update_champion": Row(Door.TRAIN, NOT_THERE),
+    "list_jobs": Row(Door.TRAIN),
+    "read_job": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
+    "cancel_job": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
+    "read_job_logs": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
+    "follow_job": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
+    "read_config": Row(Door.SCOPE),
+    "replace_config": Row(Door.ADMIN, body={"model": {}, "training": {}}),
+    "change_config": Row(Door.ADMIN, body={"hidden_size": 24}),
 }

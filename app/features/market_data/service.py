@@ -72,6 +72,13 @@ async def live_tickers_behind(db: AsyncSession, newest_days: Mapping[str, date])
     ]
 
 
+async def require_stored(db: AsyncSession, tickers: Sequence[str]) -> None:
+    """Raise TickerNotStoredError for the first of ``tickers`` of which no bars are stored."""
+    stored = {window.ticker for window in await crud.find_newest_windows(db, tickers)}
+    if missing := [ticker for ticker in tickers if ticker not in stored]:
+        raise TickerNotStoredError(missing[0])
+
+
 async def read_window(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow:
     """The newest window of a ticker, or the one kept for ``as_of``, with its bars.
 

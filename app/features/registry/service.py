@@ -12,7 +12,7 @@ from app.config import Settings
 from app.core.paging import page_of
 from app.features.registry import crud
 from app.features.registry.champion import LOAD_ANEW, Champion, ChampionHolder
-from app.features.registry.errors import BundleNotFoundError
+from app.features.registry.errors import BundleNotFoundError, NoChampionError
 from app.features.registry.schemas import (
     BundleDetails,
     BundleRead,
@@ -78,6 +78,20 @@ async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
     if row is None:
         raise BundleNotFoundError(bundle_id)
     return BundleDetails.model_validate({**row.manifest, **BundleRead.model_validate(row).model_dump()})
+
+
+async def champion_manifest(db: AsyncSession) -> tuple[str, dict[str, Any]]:
+    """Id of the champion, and what it says of itself.
+
+    Raises
+    ------
+    NoChampionError : the installation was not prepared.
+    """
+    newest = await crud.newest_promotions(db, limit=1)
+    row = await crud.find_bundle(db, newest[0].bundle_id) if newest else None
+    if row is None:
+        raise NoChampionError("no bundle is champion: the installation was not prepared")
+    return row.id, row.manifest
 
 
 async def champion_and_shadows(db: AsyncSession) -> tuple[str | None, Sequence[ShadowDecision]]:

@@ -31,13 +31,10 @@ class JobEndedError(ClosecastError):
         super().__init__(f"job {job_id} has ended: {status}")
 
 
-@problem(
-    HTTPStatus.NOT_FOUND,
-    "no-champion-config",
-    example="the champion is the reference, which was not trained: say what to train",
-)
-class NoChampionConfigError(ClosecastError):
-    """The champion is the reference, which has neither configuration nor weights: say what to train."""
+@problem(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-streams", example="too many streams of events are open")
+class TooManyStreamsError(ClosecastError):
+    """So many streams of events are open that no more are taken: close one, or read the job itself now and then."""
 
     def __init__(self) -> None:
-        super().__init__("the champion is the reference, which was not trained: say what to train")
+        super().__init__("too many streams of events are open")
+        self.retry_after_seconds = 10.0

@@ -8,12 +8,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.jobs import WorkerTools
 from app.features.training import process
+from app.features.users.service import create_user
+from app.models.user import Scope
+from tests.app.accounts import Account, sign_in
+from tests.app.conftest import PASSWORD
 from tests.app.features.training import quick_child
 from tests.app.process_environment import environment_of
 
@@ -22,6 +28,10 @@ Worker = "subprocess.Popen[bytes]"
 PROGRAM = f"""
 from app.config import Settings
 from app.features.training import process
+from app.features.users.service import create_user
+from app.models.user import Scope
+from tests.app.accounts import Account, sign_in
+from tests.app.conftest import PASSWORD
 from app.worker import run
 process.MODULE = {quick_child.MODULE!r}
 run(Settings(), {{queues!r}})
@@ -72,3 +82,17 @@ def kill(pid: int) -> None:
     """As the kernel does when memory is short."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+async def trainer(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
+    """A user who may train and is signed in."""
+    return await make_trainer(app, client, db, "ada@example.org")
+
+
+async def make_trainer(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession, email: str) -> Account:
+    """A user with the scope `train`."""
+    user = await create_user(db, app.state.passwords, email=email, password=PASSWORD)
+    user.scopes = [Scope.PREDICT, Scope.TRAIN]
+    await db.commit()
+    return await sign_in(client, email=email, password=PASSWORD)
