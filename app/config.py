@@ -1,16 +1,15 @@
 """What differs between machines, in one place; the bundle describes the model."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -37,6 +36,15 @@ KNOWN_DEFAULT_SECRETS = frozenset(
 # What browsers send as `Origin`; `*` is none, so that nobody opens the API to every site in passing.
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", max_length=253)]
 
+# Bounds that no use of a setting comes near, and that no date, timer or PostgreSQL parameter made of one goes beyond.
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Minutes = Annotated[int, Field(ge=1, le=525_600)]  # a year
+Seconds = Annotated[float, Field(ge=0.001, le=3_600.0)]
+Amount = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Threads = Annotated[int, Field(ge=1, le=1_000)]  # or processes, or connections
+
+STORES = ("s3://", "s3a://", "file://")
+EVERY_ADDRESS = "*"  # of `trusted_proxies`, where nobody but proxies can reach the port
 PREFIX = "CLOSECAST_"
 JSON_EXAMPLES: Final = {
     "store_options": '{"region": "eu-west-1"}',
@@ -86,25 +94,25 @@ class Settings(BaseSettings):
     columns: str | None = None  # modules of one's own input columns that bundles may ask for, joined by `os.pathsep`
 
     # The API
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
-    workers: PositiveInt = 1
+    workers: Threads = 1
     jwt_secret: SecretStr | None = None  # the API refuses to start without a strong one
     jwt_other_secrets: list[SecretStr] = []  # verify and sign nothing: the former ones, the next one
     jwt_issuer: str = "closecast"
     jwt_audience: str = "closecast-api"
-    access_token_minutes: PositiveInt = 15
-    refresh_token_days: PositiveInt = 30
-    sign_in_days: PositiveInt = 90  # however often it is refreshed: then the password is asked for again
-    refresh_grace_seconds: NonNegativeInt = 10  # a retry of the same refresh by the same client
-    password_threads: PositiveInt = 1  # of each worker: more hash faster in a login flood and leave forecasts less
-    burst_per_second: PositiveInt = 100  # requests of one user, keys included
-    forecasts_per_day: PositiveInt = 100_000  # of one user, keys included; the day is UTC's
-    sign_in_requests_per_minute: PositiveInt = 120  # to /auth, from one address
-    wrong_passwords_per_address: PositiveInt = 50  # at once, then one each 10 s; many people may share an address
+    access_token_minutes: Minutes = 15
+    refresh_token_days: Days = 30
+    sign_in_days: Days = 90  # however often it is refreshed: then the password is asked for again
+    refresh_grace_seconds: Annotated[int, Field(ge=0, le=3_600)] = 10  # a retry of the same refresh by the same client
+    password_threads: Threads = 1  # of each worker: more hash faster in a login flood and leave forecasts less
+    burst_per_second: Amount = 100  # requests of one user, keys included
+    forecasts_per_day: Amount = 100_000  # of one user, keys included; the day is UTC's
+    sign_in_requests_per_minute: Amount = 120  # to /auth, from one address
+    wrong_passwords_per_address: Amount = 50  # at once, then one each 10 s; many people may share an address
     redis_url: SecretStr | None = None  # counts bursts for all processes; None: each takes its share of the limit
-    body_limit_bytes: PositiveInt = 262_144  # a longer request body is a 413
-    header_limit_bytes: PositiveInt = 16_384  # more of request line and headers is a 431
+    body_limit_bytes: Amount = 262_144  # a longer request body is a 413
+    header_limit_bytes: Amount = 16_384  # more of request line and headers is a 431
     cors_origins: list[Origin] = []  # other sites whose scripts may call the API from a browser; none unless named
     trusted_proxies: str = ""  # addresses or networks, joined by commas, whose X-Forwarded-… are believed; no others'
     docs_enabled: bool = True  # /docs, /redoc and /openapi.json
@@ -113,41 +121,49 @@ class Settings(BaseSettings):
     metrics_enabled: bool = True
     public_track_record: bool = False  # /track-record for everybody, without an account
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)  # None: the worker serves no metrics itself
-    database_pool_size: PositiveInt = 5  # per worker
-    database_timeout_seconds: PositiveFloat = 2.0  # a connection or statement that takes longer is a 503
+    database_pool_size: Threads = 5  # per worker
+    database_timeout_seconds: Seconds = 2.0  # a connection or statement that takes longer is a 503
     log_requests: bool = True  # one line on stderr for each
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    log_queue_size: PositiveInt = 4096  # prediction log rows that may wait for a commit
-    log_retention_months: PositiveInt | None = None  # whole months of the prediction log; None: all of it stays
+    log_queue_size: Amount = 4096  # prediction log rows that may wait for a commit
+    log_retention_months: Annotated[int, Field(ge=1, le=1_200)] | None = (
+        None  # whole months of the prediction log; None: all of it stays
+    )
 
     # Prices
-    sources: list[Literal["yfinance", "files", "sample"]] = ["yfinance"]  # asked in this order
+    sources: list[Literal["yfinance", "files", "sample"]] = Field(default=["yfinance"], min_length=1)  # in this order
     files_path: Path | None = None  # what the source `files` reads
-    source_timeout_seconds: PositiveFloat = 10.0  # one ticker, its retries included
-    source_requests_per_minute: PositiveFloat = 30.0  # token bucket over all processes
-    collect_wait_seconds: PositiveFloat = 8.0  # how long a request waits for an unseen ticker
-    final_after_minutes: NonNegativeInt = 60  # a bar is final this long after its exchange's close
-    stale_after_days: PositiveInt = 3  # trading days; older bars of a live ticker are a 503
-    new_tickers_per_day: PositiveInt = 20  # per user, past days of stored ones included
-    kept_window_days: PositiveInt = 30  # windows of past days that were built longer ago are deleted
+    source_timeout_seconds: Seconds = 10.0  # one ticker, its retries included
+    source_requests_per_minute: Annotated[float, Field(gt=0.0, le=1_000_000.0)] = (
+        30.0  # token bucket over all processes
+    )
+    collect_wait_seconds: Seconds = 8.0  # how long a request waits for an unseen ticker
+    final_after_minutes: Annotated[int, Field(ge=0, le=525_600)] = (
+        60  # a bar is final this long after its exchange's close
+    )
+    stale_after_days: Days = 3  # trading days; older bars of a live ticker are a 503
+    new_tickers_per_day: Amount = 20  # per user, past days of stored ones included
+    kept_window_days: Days = 30  # windows of past days that were built longer ago are deleted
 
     # Jobs of the queue `train`
-    job_lease_seconds: float = Field(default=60.0, ge=1.0)  # without a heartbeat their worker is taken for dead
+    job_lease_seconds: float = Field(
+        default=60.0, ge=1.0, le=3_600.0
+    )  # without a heartbeat their worker is taken for dead
 
     # The served model
-    gate_days: NonNegativeInt = 250  # newest trading days that training leaves to the gate
-    model_max_age_days: PositiveInt = 90  # an older champion is flagged
-    model_hard_age_days: PositiveInt = 365  # past it the reference serves
+    gate_days: Annotated[int, Field(ge=0, le=36_500)] = 250  # newest trading days that training leaves to the gate
+    model_max_age_days: Days = 90  # an older champion is flagged
+    model_hard_age_days: Days = 365  # past it the reference serves
 
     # Tracking, and what is kept
     tracking: bool = True  # runs are told to MLflow
     tracking_uri: SecretStr | None = None  # sqlite:///…, postgresql://…, http://…; None: SQLite in `home`/mlflow
-    tracking_flush_seconds: PositiveFloat = 10.0  # how long the end of a training waits for MLflow at most
-    kept_bundle_days: PositiveInt = 90  # bundles that nothing refers to
-    kept_data_version_days: PositiveInt = 30  # data versions that nothing refers to
-    kept_run_days: PositiveInt = 365  # runs in MLflow that made no bundle
-    kept_job_event_days: PositiveInt = 90  # progress and log lines of jobs that are over
-    kept_checkpoint_days: PositiveInt = 7  # of trainings that broke off and that nobody goes on with
+    tracking_flush_seconds: Seconds = 10.0  # how long the end of a training waits for MLflow at most
+    kept_bundle_days: Days = 90  # bundles that nothing refers to
+    kept_data_version_days: Days = 30  # data versions that nothing refers to
+    kept_run_days: Days = 365  # runs in MLflow that made no bundle
+    kept_job_event_days: Days = 90  # progress and log lines of jobs that are over
+    kept_checkpoint_days: Days = 7  # of trainings that broke off and that nobody goes on with
 
     @field_validator(*JSON_EXAMPLES, mode="before")
     @classmethod
@@ -157,6 +173,32 @@ class Settings(BaseSettings):
         except ValueError as error:
             example = JSON_EXAMPLES[str(info.field_name)]
             raise PydanticCustomError("json", "Input should be JSON such as {example}", {"example": example}) from error
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for part in filter(None, map(str.strip, value.split(","))):
+            if part == EVERY_ADDRESS:
+                continue
+            with suppress(ValueError):
+                ip_network(part)
+                continue
+            raise PydanticCustomError("proxies", "Input should be addresses or networks such as 10.0.0.7,10.1.0.0/16")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise PydanticCustomError("redis", "Input should be an address such as redis://host:6379")
+        return value
+
+    @field_validator("store_uri")
+    @classmethod
+    def _store(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(STORES):
+            raise PydanticCustomError("store", "Input should be a folder, or an address such as s3://bucket/prefix")
+        return value
 
     @model_validator(mode="after")
     def _ages_in_order(self) -> Self:

@@ -88,3 +88,47 @@ def test_a_given_value_wins_over_a_variable_and_that_over_the_file(
 
     assert (settings.port, settings.workers, settings.host) == (3, 2, "file")
     assert (settings.home, settings.sources) == (Path(".closecast"), ["files", "sample"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("TRUSTED_PROXIES", "banana", "Input should be addresses or networks such as 10.0.0.7,10.1.0.0/16"),
+        ("REDIS_URL", "banana", "Input should be an address such as redis://host:6379"),
+        ("STORE_URI", "gopher://x", "Input should be a folder, or an address such as s3://bucket/prefix"),
+        ("SOURCES", "[]", "List should have at least 1 item after validation, not 0"),
+    ],
+)
+def test_what_would_be_noticed_only_when_it_is_used_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"CLOSECAST_{name}", value)
+
+    assert refusals() == [(f"CLOSECAST_{name}", message)]
+
+
+def test_what_may_be_named_is_taken() -> None:
+    settings = Settings(
+        _env_file=None,
+        trusted_proxies="127.0.0.1, 10.1.0.0/16,fd00::/8",
+        redis_url="rediss://:secret@host:6380/1",
+        store_uri="s3://bucket/prefix",
+    )
+
+    assert (settings.trusted_proxies, settings.store_uri) == ("127.0.0.1, 10.1.0.0/16,fd00::/8", "s3://bucket/prefix")
+
+
+def test_no_number_is_without_a_bound() -> None:
+    """An instant, a timer or a PostgreSQL parameter is made of most of them: too much of one failed at its first use."""
+    unbounded = []
+    for name, field in Settings.model_fields.items():
+        if not any(kind in str(field.annotation) for kind in ("int", "float")) or "Literal" in str(field.annotation):
+            continue
+        for value in (10**12, float("inf")):
+            try:
+                Settings(_env_file=None, **{name: value})
+            except ValidationError:
+                continue
+            unbounded.append(name)
+
+    assert unbounded == []
