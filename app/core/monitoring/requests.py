@@ -1,6 +1,8 @@
 """What happens around every request: its id, its trace, its log line, safe headers, and the one 500."""
 
 from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +19,8 @@ from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 NO_ROUTE = "none"  # all unknown paths are one, as in the metrics
+
+SETS_OF_HEADERS = 256  # our answers have a dozen: what is remembered of each is which headers are added
 
 RawHeader = tuple[bytes, bytes]
 
@@ -75,7 +79,7 @@ class RequestMiddleware:
                 raise  # the answer has begun: the server cuts the connection, so that it is not taken for whole
             await problem_response(Request(scope), INTERNAL.document(INTERNAL.example))(scope, receive, answer)
         finally:
-            if answer.status is not None:
+            if answer.status is not None and answer.status >= HTTPStatus.BAD_REQUEST:
                 count_unanswered(route_template(scope), answer.status)
                 note_unanswered(scope, answer.status)
             if self.log_requests:
@@ -101,12 +105,19 @@ class Answer:
 
     def _with_ours(self, headers: Iterable[RawHeader]) -> list[RawHeader]:
         """Bytes are added to bytes: reading and writing them as text would cost as much as a warm forecast's rest."""
-        ours = headers_of(self._state.get(TOLD_STATE, {}))
+        theirs, ours = list(headers), headers_of(self._state.get(TOLD_STATE, {}))
         ours.append((b"x-request-id", self._request_id.encode("latin-1")))
-        replaced = {name for name, _ in ours}
-        kept = [pair for pair in headers if pair[0].lower() not in replaced]
-        spoken_of = {name.lower() for name, _ in kept}
-        return [*kept, *ours, *(pair for pair in self._safe_headers if pair[0] not in spoken_of)]
+        replaced, silent_about = _set_apart(tuple([name for name, _ in theirs]), tuple([name for name, _ in ours]))
+        if replaced:
+            theirs = [pair for pair in theirs if pair[0] not in replaced]
+        return [*theirs, *ours, *[pair for pair in self._safe_headers if pair[0] in silent_about]]
+
+
+@lru_cache(SETS_OF_HEADERS)
+def _set_apart(theirs: tuple[bytes, ...], ours: tuple[bytes, ...]) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """Which names of an answer's headers, as it writes them, give way to ours; about which safe ones it is silent."""
+    replaced = frozenset(name for name in theirs if name.lower() in ours)
+    return replaced, frozenset(name for name, _ in SAFE_OVER_TLS).difference(name.lower() for name in theirs)
 
 
 def note_unanswered(scope: Scope, status: int) -> None:

@@ -1,5 +1,6 @@
 """Which request, and which trace it belongs to (W3C Trace Context)."""
 
+import os
 import re
 import secrets
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ NOT_SAMPLED = "00"
 
 def accept_request_id(sent: str | None) -> str:
     """The caller's id where it is harmless to log and to answer, else one of our own."""
-    return sent if sent is not None and REQUEST_ID.fullmatch(sent) else secrets.token_hex(16)
+    return sent if sent is not None and REQUEST_ID.fullmatch(sent) else os.urandom(16).hex()
 
 
 @dataclass(frozen=True)

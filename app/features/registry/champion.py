@@ -68,7 +68,12 @@ class Champion:
 
     def is_past(self, days: int, now: datetime) -> bool:
         """Whether it is older than so many days; the reference never is."""
-        return not self.is_reference and self.age(now) > timedelta(days=days)
+        return self._made_at is not None and now - self._made_at > timedelta(days)
+
+    @cached_property
+    def _made_at(self) -> datetime | None:
+        """When a bundle that ages was made."""
+        return None if self.is_reference else self.bundle.manifest.created_at
 
 
 @dataclass(frozen=True)
