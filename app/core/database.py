@@ -6,7 +6,8 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Depends, Request
-from psycopg.conninfo import make_conninfo
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -17,6 +18,7 @@ from app.core.bounded_connection import connect_bounded
 from app.core.problems import problem
 from data_pipeline.errors import ClosecastError, ConfigurationError
 
+POSTGRESQL = ("postgresql", "postgres")  # as URLs call it
 CONNECTION_TROUBLE = (OperationalError, InterfaceError, PoolTimeoutError)
 
 
@@ -48,20 +50,37 @@ def database_url(settings: Settings) -> URL:
 
 
 def psycopg_url(url: str) -> URL:
-    """``postgresql://…`` with the driver that this project uses."""
+    """``postgresql://…`` with the driver that this project uses.
+
+    Raises
+    ------
+    ConfigurationError : it is none, of another database, or has an option that PostgreSQL does not know.
+    """
     try:
-        return make_url(url).set(drivername="postgresql+psycopg")
-    except ArgumentError as error:  # its message is the URL with its password
+        return _parsed(url).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError, ProgrammingError) as error:  # their messages may hold the password
         raise ConfigurationError(
             "CLOSECAST_DATABASE_URL is no database address: postgresql://user@host/database"
         ) from error
 
 
+def _parsed(url: str) -> URL:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in POSTGRESQL:
+        raise ArgumentError
+    conninfo_to_dict(_for_libpq(parsed))
+    return parsed
+
+
 def connection_string(settings: Settings) -> str:
     """The configured database as ``postgresql://…``, without deadlines; holds the password."""
-    url = database_url(settings).set(drivername="postgresql").render_as_string(hide_password=False)
+    return _for_libpq(database_url(settings))
+
+
+def _for_libpq(url: URL) -> str:
+    rendered = url.set(drivername="postgresql").render_as_string(hide_password=False)
     # SQLAlchemy spells a space as itself, after the question mark as `+`; libpq takes neither for one.
-    address, mark, query = url.partition("?")
+    address, mark, query = rendered.partition("?")
     return address.replace(" ", "%20") + mark + query.replace("+", "%20")
 
 

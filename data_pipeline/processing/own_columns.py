@@ -99,10 +99,18 @@ def allow(places: str | Sequence[str] | None) -> None:
     ----------
     places : files or importable names; as one string, separated by ``os.pathsep``. Several versions of one module may
         stand side by side: a bundle finds its own by the digest.
+
+    Raises
+    ------
+    ConfigurationError : there is no such file or module.
     """
     global _places
     named = places.split(os.pathsep) if isinstance(places, str) else places or ()
-    _places = tuple(dict.fromkeys(place for place in named if place))
+    wanted = tuple(dict.fromkeys(place for place in named if place))
+    for place in wanted:
+        if not source_file(place).is_file():
+            raise ConfigurationError(f"own columns: there is no file {place}")
+    _places = wanted
 
 
 def source_file(place: str) -> Path:

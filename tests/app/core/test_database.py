@@ -30,9 +30,20 @@ def test_no_database_is_a_clear_refusal() -> None:
         database_url(Settings(_env_file=None))
 
 
-def test_a_database_url_that_is_none_is_refused_without_being_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "junk with a s3cret",
+        "postgresql://u:s3cret@[::1/x",
+        "postgresql://u:s3cret@host:port/x",
+        "postgresql://u:s3cret@host/x?foo=bar",
+        "mysql://u:s3cret@host/x",
+        "sqlite:///s3cret.db",
+    ],
+)
+def test_a_database_url_that_is_none_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match="CLOSECAST_DATABASE_URL is no database address") as refused:
-        database_url(Settings(database_url=SecretStr("junk with a s3cret"), _env_file=None))
+        database_url(Settings(database_url=SecretStr(url), _env_file=None))
     assert "s3cret" not in str(refused.value)
 
 

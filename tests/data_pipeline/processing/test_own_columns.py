@@ -174,3 +174,9 @@ def test_a_bundle_cannot_name_a_column_that_its_module_lacks(module: Path) -> No
 
     with pytest.raises(ConfigurationError, match="mine has no column 'invented'"):
         InputSpec(columns=("invented",), lookback=5, own_columns=own)
+
+
+@pytest.mark.parametrize("place", ["/nope.py", "no_such_module"])
+def test_a_place_that_is_not_there_is_refused_before_anything_asks_for_it(place: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"own columns: .*{place}"):
+        allow(place)
