@@ -6,11 +6,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from data_pipeline.errors import ConfigurationError
+from data_pipeline.ticker import parse_ticker
 
 if TYPE_CHECKING:
     from ml_lifecycle.training.config import TrainingConfig
@@ -55,7 +56,7 @@ class DataChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tickers: tuple[str, ...] = ()
+    tickers: tuple[Annotated[str, AfterValidator(parse_ticker)], ...] = ()
     data_version: int | None = Field(default=None, ge=0)
     start_date: date | None = None
     end_date: date | None = None
@@ -77,6 +78,7 @@ class ConfigDocument:
         Raises
         ------
         ConfigurationError : a part is no mapping, or its bars are told wrong.
+        MalformedTickerError
         """
         if not is_document(content):
             return cls(content, DataChoice())

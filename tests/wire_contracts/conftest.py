@@ -1,5 +1,6 @@
 """The app as in `tests/app`, with what the clients of other systems meet: a ticker, and a network that reads closes."""
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +9,7 @@ from app.config import Settings
 from app.features.market_data.service import publish_windows
 from ml_lifecycle.training.config import load_config
 from tests.app import networks
+from tests.app.accounts import Account
 from tests.app.conftest import (  # noqa: F401 (fixtures are found by their names)
     admin,
     app,
@@ -19,6 +21,7 @@ from tests.app.conftest import (  # noqa: F401 (fixtures are found by their name
     sessions,
     settings,
 )
+from tests.app.features.training.conftest import make_trainer
 from tests.app.windows import make_window
 
 CLOSES = load_config("closes").input_spec
@@ -30,3 +33,9 @@ async def _stored(app: FastAPI, db: AsyncSession, settings: Settings) -> None:  
     trained_on = [networks.training_column(name) for name in (*CLOSES.columns, *CLOSES.context_columns)]
     await networks.register(db, networks.write_network(settings.bundles, CLOSES, trained_on=trained_on))
     await publish_windows(db, [make_window("AAPL")])
+
+
+@pytest.fixture
+async def trainer(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:  # noqa: F811 (fixtures)
+    """A user who may train."""
+    return await make_trainer(app, client, db, "trainer@example.org")

@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
+from app.features.training.schemas import JobResult
+from tests.app import networks
 from tests.app.accounts import Account
 from tests.app.windows import make_bars
-from tests.wire_contracts.page import Page
+from tests.wire_contracts.page import routes_of_the_page
 
 BARS = make_bars(60, seed=5)
 CLOSES = BARS.close.tolist()
@@ -67,6 +71,36 @@ async def test_system_a_asks_for_drift(client: httpx.AsyncClient, admin: Account
         assert (said["task_id"], said["status"]) == (asked.json()["task_id"], "queued")
 
 
+async def test_system_a_trains(client: httpx.AsyncClient, trainer: Account) -> None:
+    """`POST /api/v1/train`, with every field that it has; the bounds are no narrower than its own."""
+    body = {"ticker": "AAPL", "start_date": "2000-01-01", "end_date": "2013-12-31", "learning_rate": 0.001}
+    bounds = (
+        {"lookback": 5, "hidden_size": 16, "num_layers": 1, "epochs": 1},
+        {"lookback": 200, "hidden_size": 512, "num_layers": 5, "epochs": 1000},
+    )
+    for bound in bounds:
+        answer = await client.post("/api/v1/train", json=body | bound, headers=trainer.headers)
+
+        assert answer.status_code == 202, answer.text
+        said = answer.json()
+        assert (said["status"], len(said["task_id"])) == ("queued", 36)
+        assert said["message"]
+        await client.delete(answer.headers["location"], headers=trainer.headers)
+
+
+async def test_system_b_trains_and_is_configured(client: httpx.AsyncClient, trainer: Account, admin: Account) -> None:
+    """`POST /train {hyperparameters}`, `GET` and `POST /config`."""
+    body = {"hyperparameters": {"learning_rate": 0.001, "num_epochs": 50, "hidden_size": 50}}
+    answer = await client.post("/train", json=body, headers=trainer.headers)
+    changed = await client.post("/config", json=body, headers=admin.headers)
+    config = await get(client, trainer, "/config")
+
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    assert changed.status_code == 200, changed.text
+    assert config["defaults"]["training"]["learning_rate"] == 0.001
+    assert (config["defaults"]["training"]["epochs"], config["defaults"]["model"]["hidden_size"]) == (50, 50)
+
+
 async def test_system_b(client: httpx.AsyncClient, registered_user: Account) -> None:
     """`POST /predict {last_prices}`, `GET /sample-data`, `/model/info`, `/health`, `/`."""
     said = await post(client, registered_user, "/predict", {"last_prices": CLOSES})
@@ -100,6 +134,35 @@ async def test_system_c(client: httpx.AsyncClient, registered_user: Account) -> 
     assert datetime.fromisoformat(monitored["last_inference_timestamp"]).tzinfo is not None
 
 
+async def test_system_c_trains_like_the_champion(
+    client: httpx.AsyncClient, trainer: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """`POST /train/` with an empty body, `POST /train/update`, `GET /config/`; a job's result has its fields."""
+    nothing_to_train_like = await client.post("/train/", headers=trainer.headers)
+    await networks.promote(db, await networks.register(db, networks.write_network(settings.bundles)))
+    answer = await client.post("/train/", headers=trainer.headers)
+    await client.delete(answer.headers["location"], headers=trainer.headers)
+    body = {"period": "30d", "force_download": True}
+    updating = await client.post("/train/update", json=body, headers=trainer.headers)
+    config = await get(client, trainer, "/config/")
+
+    assert (nothing_to_train_like.status_code, nothing_to_train_like.json()["type"]) == (
+        404,
+        "/problems/no-champion-config",
+    )
+    assert (answer.status_code, updating.status_code) == (202, 202), answer.text
+    assert set(updating.json()) >= {"status", "message", "metrics", "timestamp"}
+    assert set(config) >= {"metadata", "model", "training", "data"}
+    assert set(JobResult.model_fields) >= {
+        "final_train_loss",
+        "final_val_loss",
+        "val_rmse",
+        "val_mae",
+        "model_path",
+        "training_duration_seconds",
+    }
+
+
 async def test_system_d(client: httpx.AsyncClient, registered_user: Account) -> None:
     """`curl -d @FILE` of the file that `closecast sample-data` wrote: no line breaks, and called a form."""
     written = (await client.get("/sample-data?ticker=AAPL", headers=registered_user.headers)).content + b"\n"
@@ -111,12 +174,8 @@ async def test_system_d(client: httpx.AsyncClient, registered_user: Account) -> 
     assert (answer.json()["ticker"], len(answer.json()["steps"])) == ("AAPL", 5)
 
 
-async def test_what_the_page_calls_not_yet_is_not_there_yet(client: httpx.AsyncClient, admin: Account) -> None:
-    """Training, configuration, drift between data versions and monitoring: the page says so until they come."""
-    page = Page.read()
-    for method, path in page.not_yet:
+async def test_every_route_of_the_page_is_there(client: httpx.AsyncClient, admin: Account) -> None:
+    """Each answers, if only that the body lacks something."""
+    for method, path in routes_of_the_page():
         answer = await client.request(method, path, json={} if method == "POST" else None, headers=admin.headers)
-        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found"), path
-    for method, path in page.here:
-        answer = await client.request(method, path, json={} if method == "POST" else None, headers=admin.headers)
-        assert answer.status_code != 404, path
+        assert answer.status_code != 404 or answer.json()["type"] != "/problems/not-found", path

@@ -128,7 +128,7 @@ def validated(document: ConfigDocument, **changes: Any) -> TrainingConfig:
     """
     try:
         return configured(document, where="configuration", **changes)
-    except (ConfigurationError, MalformedTickerError) as error:
+    except ConfigurationError as error:
         raise InvalidConfigurationError(str(error)) from error
 
 
@@ -141,7 +141,7 @@ def document_of(parts: Mapping[str, Any]) -> ConfigDocument:
     """
     try:
         return ConfigDocument.read(parts, where="configuration")
-    except ConfigurationError as error:
+    except (ConfigurationError, MalformedTickerError) as error:
         raise InvalidConfigurationError(str(error)) from error
 
 

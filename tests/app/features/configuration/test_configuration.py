@@ -1,0 +1,112 @@
+"""The defaults of a training: versioned, changed by administrators, apart from what is served."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.config import Settings
+from app.features.configuration import service
+from ml_lifecycle.training.config import load_config
+from tests.app import networks
+from tests.app.accounts import Account
+
+SMALL = {
+    "metadata": {"name": "small", "for": "a test"},
+    "model": {"seq_length": 40, "layers": ["LSTM", "Linear"], "hidden_size": 16},
+    "training": {"num_epochs": 4},
+}
+
+
+async def shown(client: httpx.AsyncClient, user: Account, query: str = "") -> dict[str, Any]:
+    """`GET /config`."""
+    answer = await client.get(f"/config{query}", headers=user.headers)
+    assert answer.status_code == 200, answer.text
+    said: dict[str, Any] = answer.json()
+    return said
+
+
+def trained_with(defaults: dict[str, Any]) -> Any:
+    """The configuration of a network that is trained by these defaults."""
+    parts = {part: defaults[part] for part in ("metadata", "model", "training", "data")}
+    return service.validated(service.document_of(parts))
+
+
+async def test_before_any_change_the_defaults_are_the_packaged_ones(
+    client: httpx.AsyncClient, registered_user: Account
+) -> None:
+    """The reference is champion: it was not trained, and says so by empty parts."""
+    config = await shown(client, registered_user)
+
+    assert trained_with(config["defaults"]) == load_config("default")
+    assert (config["defaults"]["version"], config["defaults"]["changed_by"]) == (0, None)
+    assert config["champion"]["metadata"]["kind"] == "reference"
+    assert {part: config[part] for part in ("metadata", "model", "training", "data")} == config["champion"]
+    assert (config["model"], config["training"]) == ({}, {})
+
+
+async def test_the_champion_s_configuration_is_shown_in_the_same_parts(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """What its network was trained with, wherever its bundle tells it."""
+    champion = await networks.register(db, networks.write_network(settings.bundles))
+    await networks.promote(db, champion)
+
+    config = await shown(client, registered_user)
+
+    manifest = (await client.get(f"/models/{champion}", headers=registered_user.headers)).json()
+    told = {**config["model"], **config["training"], **config["data"], **config["metadata"]}
+    assert config["metadata"]["bundle"] == champion
+    assert manifest["config"].items() <= told.items()
+
+
+async def test_put_replaces_post_changes_a_part_and_every_version_stays(
+    client: httpx.AsyncClient, admin: Account
+) -> None:
+    """With who and when; a width that is changed is that of layers given by name; two spellings are one field."""
+    before = await shown(client, admin)
+    replaced = (await client.put("/config", json=SMALL, headers=admin.headers)).json()
+    changes = (
+        {"hyperparameters": {"hidden_size": 24}},
+        {"training": {"epochs": 9}, "data": {"gate_days": 7}, "lookback": 20},
+    )
+    for change in changes:
+        assert (await client.post("/config/", json=change, headers=admin.headers)).status_code == 200
+    after = await shown(client, admin)
+
+    first, last = trained_with(replaced), trained_with(after["defaults"])
+    assert (first.name, first.lookback, first.body[0].units, first.epochs, first.gate_days) == ("small", 40, 16, 4, 0)
+    assert (last.name, last.lookback, last.body[0].units, last.epochs, last.gate_days) == ("small", 20, 24, 9, 7)
+    assert after["defaults"]["changed_by"] == f"user {admin.id}"
+    assert after["defaults"]["changed_at"] > replaced["changed_at"]
+    former = await shown(client, admin, f"?version={replaced['version']}")
+    assert former["defaults"] == replaced
+    assert (await shown(client, admin, "?version=0"))["defaults"] == before["defaults"]
+    assert after["champion"] == before["champion"]
+    missing = await client.get("/config?version=99", headers=admin.headers)
+    assert (missing.status_code, missing.json()["type"]) == (404, "/problems/config-version-not-found")
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"model": {"lookback": 4}}, "configuration: lookback: Input should be greater than or equal to 5"),
+        ({"model": {"widht": 4}}, "configuration: widht: Extra inputs are not permitted"),
+        ({"model": {"columns": ["none"]}}, "configuration: no input column 'none'"),
+        ({"data": {"tickers": ["../x"]}}, "not a ticker: '../x'"),
+        ({"training": {"fine_tune": "0" * 64}}, "fine_tune: the defaults are of trainings of their own"),
+        ({"metadata": {"remark": "\0"}}, "none of them NUL"),
+        ({"metadata": {"remark": "a" * 70_000}}, "at most 65536 characters"),
+        ({"training": {"learning_rate": "1"}, "model": {"dropout": "x"}}, "configuration: dropout: Input should be"),
+    ],
+)
+async def test_what_cannot_be_trained_is_no_default(
+    change: dict[str, Any], detail: str, client: httpx.AsyncClient, admin: Account
+) -> None:
+    """The field is named, and nothing changes."""
+    answer = await client.post("/config", json=change, headers=admin.headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-configuration"), answer.text
+    assert detail in answer.json()["detail"]
+    assert (await shown(client, admin))["defaults"]["version"] == 0
