@@ -155,6 +155,14 @@ class Settings(BaseSettings):
     model_max_age_days: Days = 90  # an older champion is flagged
     model_hard_age_days: Days = 365  # past it the reference serves
 
+    # Training anew after a close, where the champion is a network (docs/after-close.md)
+    # So long after it was made, or after a training was last asked for; 0: never.
+    retrain_every_days: Annotated[int, Field(ge=0, le=36_500)] = 30
+    retrain_on_drift: bool = True  # inputs are far from those of training
+    retrain_on_error: bool = True  # live errors went up, and the naive forecast is better
+    retrain_on_coverage: bool = True  # live intervals hold less than they promise
+    retrain_pause_days: Days = 7  # no second training so soon, whatever asks for it
+
     # Tracking, and what is kept
     tracking: bool = True  # runs are told to MLflow
     tracking_uri: SecretStr | None = None  # sqlite:///…, postgresql://…, http://…; None: SQLite in `home`/mlflow

@@ -16,6 +16,7 @@ from app.core.database import DatabaseUnavailableError
 from app.core.idempotency import delete_expired
 from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, open_queue, tools_of
 from app.core.monitoring.logging import configure_logging
+from app.features.after_close import tasks as after_close_tasks
 from app.features.auth import tasks as auth_tasks
 from app.features.cleaning import tasks as cleaning_tasks
 from app.features.market_data import tasks as market_data_tasks
@@ -68,6 +69,7 @@ async def _run(settings: Settings, queues: Collection[str]) -> None:
 
 def add_data_tasks(app: App) -> None:
     """Let a worker run the jobs of the queue `data`, and look after the queue itself."""
+    after_close_tasks.add_tasks(app)
     auth_tasks.add_tasks(app)
     market_data_tasks.add_tasks(app)
     monitoring_tasks.add_tasks(app)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from procrastinate import App, JobContext
@@ -20,8 +20,6 @@ from app.core.database import DatabaseUnavailableError
 from app.core.jobs import COLLECT, DATA_QUEUE, WorkerTools, defer, open_queue
 from app.core.monitoring.metrics import source_errors_total
 from app.features.market_data import collecting, tasks
-from app.features.market_data.service import publish_windows
-from app.features.stock_prediction import precomputing
 from app.features.stock_prediction import tasks as stock_prediction_tasks
 from app.features.stock_prediction.tasks import drop_old_log_partitions, ensure_log_partitions
 from app.models import ServingWindowRow
@@ -30,7 +28,6 @@ from data_pipeline.sources.base import RateLimitedError
 from data_pipeline.sources.registry import OrderedSources
 from tests.app.process_environment import environment_of
 from tests.app.scripted_source import ScriptedSource
-from tests.app.windows import make_window
 
 LEFT_BEHIND = """
 WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') RETURNING id)
@@ -146,31 +143,6 @@ async def test_a_stalled_job_gives_way_to_one_that_waits_already(
     assert [tuple(row) for row in await db.execute(text(JOBS))] == [("collect", "todo", 0)]
 
 
-async def test_an_exchange_that_became_final_has_its_live_tickers_collected(
-    db: AsyncSession, queue: tuple[App, WorkerTools], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An hour after the close, by the calendar; half an hour after it nothing happens."""
-    app, tools = queue
-    source = ScriptedSource(live=True, bars={"AAPL": 300})
-    monkeypatch.setattr(collecting, "open_sources", lambda _settings: source)
-    made_ahead = note_forecasts_made_ahead(monkeypatch)
-    thursday = make_window("AAPL", cutoff=date(2013, 2, 28), live=True)
-    await publish_windows(db, [thursday])
-
-    for closed_for_minutes, jobs in ((30, []), (61, ["collect_many"])):
-        at = datetime(2013, 3, 1, 21, tzinfo=UTC) + timedelta(minutes=closed_for_minutes)
-        await tasks.refresh_final_exchanges(_context(app, tools), int(at.timestamp()))
-        assert [row.task_name for row in await db.execute(text(JOBS))] == jobs
-        await db.commit()
-
-    await app.run_worker_async(
-        queues=[DATA_QUEUE], wait=False, install_signal_handlers=False, additional_context={"tools": tools}
-    )
-    cutoffs = await db.scalars(select(ServingWindowRow.cutoff))
-    assert cutoffs.all() == [date(2013, 3, 1)]
-    assert made_ahead == [[date(2013, 3, 1)]]  # asked for by the collect run, once its windows were there
-
-
 async def test_partitions_are_made_by_a_daily_job(db: AsyncSession, queue: tuple[App, WorkerTools]) -> None:
     """For the months after the day it runs on."""
     await ensure_log_partitions(_context(*queue), int(datetime(2031, 1, 1, tzinfo=UTC).timestamp()))
@@ -200,19 +172,6 @@ def test_without_a_database_the_worker_ends_with_a_reason(settings: Settings) ->
     away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
     with pytest.raises(DatabaseUnavailableError):
         run(away)
-
-
-def note_forecasts_made_ahead(monkeypatch: pytest.MonkeyPatch) -> list[list[date]]:
-    """A list that grows by the published cutoffs whenever the worker makes forecasts ahead."""
-    noted: list[list[date]] = []
-
-    async def note(tools: WorkerTools) -> int:
-        async with tools.sessions() as db:
-            noted.append(list(await db.scalars(select(ServingWindowRow.cutoff))))
-        return 0
-
-    monkeypatch.setattr(precomputing, "precompute_forecasts", note)
-    return noted
 
 
 def _context(app: App, tools: WorkerTools) -> JobContext:

@@ -52,6 +52,11 @@ async def read(db: AsyncSession, report_id: UUID) -> DriftRead:
     return DriftRead.of_job(job)
 
 
+async def find_report(db: AsyncSession, report_id: UUID) -> DriftReport | None:
+    """A report that was made."""
+    return await crud.find_report(db, report_id)
+
+
 async def list_reports(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[DriftRead]:
     """One page of what was found, newest first.
 

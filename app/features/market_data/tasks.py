@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from procrastinate import App, JobContext
 
-from app.core.jobs import COLLECT, DATA_QUEUE, PRECOMPUTE, PUBLISH_WINDOW, WorkerTools, defer, tools_of
+from app.core.jobs import COLLECT, DATA_QUEUE, PUBLISH_WINDOW, WorkerTools, tools_of
 from app.core.monitoring.metrics import count_source_error
 from app.features.market_data import failures, service
 from data_pipeline.errors import ClosecastError
@@ -14,20 +14,13 @@ from data_pipeline.sources.base import PriceSourceError
 
 logger = logging.getLogger(__name__)
 
-COLLECT_MANY = "collect_many"
-REFRESH = "refresh_final_exchanges"
 DROP_KEPT = "drop_kept_windows"
-REFRESH_TICKERS = 50  # in one job: one merge, within a few minutes at Yahoo's pace
 
 
 def add_tasks(app: App) -> None:
     """Let a worker run the jobs about bars."""
     app.task(name=COLLECT, queue=DATA_QUEUE, pass_context=True)(collect)
-    app.task(name=COLLECT_MANY, queue=DATA_QUEUE, pass_context=True)(collect_many)
     app.task(name=PUBLISH_WINDOW, queue=DATA_QUEUE, pass_context=True)(publish_window)
-    # The calendar is asked every ten minutes rather than a clock at each close: cron knows no half days and no zones.
-    refresh = app.task(name=REFRESH, queue=DATA_QUEUE, queueing_lock=REFRESH, pass_context=True)
-    app.periodic(cron="*/10 * * * *")(refresh(refresh_final_exchanges))
     drop = app.task(name=DROP_KEPT, queue=DATA_QUEUE, queueing_lock=DROP_KEPT, pass_context=True)
     app.periodic(cron="29 3 * * *")(drop(drop_kept_windows))  # UTC
 
@@ -37,16 +30,7 @@ async def collect(context: JobContext, ticker: str, asked_at: str) -> None:
 
     Nothing is left to do where another job has come to an end since ``asked_at`` (by the database's clock).
     """
-    await _collect(tools_of(context), [ticker], asked_at)
-
-
-async def collect_many(context: JobContext, tickers: list[str], asked_at: str) -> None:
-    """The same for many tickers, in one data version; then forecasts of what is new are made ahead."""
-    tools = tools_of(context)
-    await _collect(tools, tickers, asked_at)
-    async with tools.sessions() as db:
-        await defer(db, PRECOMPUTE, lock=PRECOMPUTE)  # it looks at all that is stored: one waiting job is enough
-        await db.commit()
+    await collect_and_publish(tools_of(context), [ticker], asked_at)
 
 
 async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
@@ -66,23 +50,6 @@ async def publish_window(context: JobContext, ticker: str, as_of: str) -> None:
         await service.publish_windows(db, [window])
 
 
-async def refresh_final_exchanges(context: JobContext, timestamp: int) -> None:
-    """Collect the live tickers of every exchange that has become final since their newest bar."""
-    from app.features.market_data.collecting import last_final_days
-
-    tools, now = tools_of(context), datetime.fromtimestamp(timestamp, UTC)
-    async with tools.sessions() as db:
-        exchanges = await service.live_exchanges(db)
-        final = await asyncio.to_thread(last_final_days, tools.settings, exchanges, now)
-        behind = await service.live_tickers_behind(db, final)
-        asked_at = await service.database_clock(db)
-        for first in range(0, len(behind), REFRESH_TICKERS):
-            tickers = behind[first : first + REFRESH_TICKERS]
-            lock = f"{REFRESH}:{tickers[0]}"  # what still waits from ten minutes ago is not enqueued again
-            await defer(db, COLLECT_MANY, lock=lock, tickers=list(tickers), asked_at=asked_at.isoformat())
-        await db.commit()
-
-
 async def drop_kept_windows(context: JobContext, timestamp: int) -> None:
     """Delete the windows of past days that were built too long ago; whoever asks again has them built again."""
     tools = tools_of(context)
@@ -91,7 +58,8 @@ async def drop_kept_windows(context: JobContext, timestamp: int) -> None:
         await service.drop_kept_windows(db, built_before)
 
 
-async def _collect(tools: WorkerTools, tickers: list[str], asked_at: str) -> None:
+async def collect_and_publish(tools: WorkerTools, tickers: list[str], asked_at: str) -> None:
+    """Bring these tickers up to date in one data version, as ``collect`` does one."""
     from app.features.market_data.collecting import collect_tickers
 
     async with tools.sessions() as db:

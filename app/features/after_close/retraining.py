@@ -1,0 +1,109 @@
+"""From a rule that asks for a training to what the gate said of its outcome."""
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.jobs import WorkerTools
+from app.features.after_close import crud, rules
+from app.features.after_close.steps import Outcome, Step
+from app.features.configuration.service import champion_training
+from app.features.drift.service import find_report
+from app.features.registry import challenges
+from app.features.registry.errors import AlreadyChampionError
+from app.features.registry.service import champion_manifest
+from app.features.training.service import start_job
+from app.models.after_close import ChainRun, RetrainDecision, StepState
+from app.models.training_job import JobKind, JobStatus, TrainingJob
+from ml_lifecycle.export.manifest import BundleKind
+
+logger = logging.getLogger(__name__)
+
+ENDED_WITHOUT = (JobStatus.FAILED, JobStatus.CANCELLED)
+OVER = ("passed", "refused", "broken_off")
+
+
+async def decide(db: AsyncSession, tools: WorkerTools, run: ChainRun, *, report: UUID | None) -> Outcome:
+    """Write whether a rule asks for a training, start it in the same transaction, and commit.
+
+    A run that has asked for one asks for no other.
+    """
+    await crud.lock_decisions(db)
+    decided = await crud.find_decision(db, run.id)
+    if decided is not None and decided.job_id is not None:
+        return Outcome({"job": str(decided.job_id), "reason": decided.reason})
+    verdict = rules.judge(tools.settings, await _known(db, tools.clock(), report))
+    job_id = await _start(db, run, verdict.reason) if verdict.train else None
+    await crud.put_decision(
+        db, run.id, {"rules": list(verdict.rules), "reason": verdict.reason, "report_id": report, "job_id": job_id}
+    )
+    gate = StepState.SKIPPED if job_id is None else StepState.WAITING
+    await crud.settle(db, run.id, [Step.GATE], gate, finished_at=None if job_id else tools.clock())
+    await db.commit()
+    return Outcome({"job": job_id and str(job_id), "rules": list(verdict.rules), "reason": verdict.reason})
+
+
+async def follow_trainings(tools: WorkerTools) -> None:
+    """Have what a rule's training brought judged by the gate, which promotes it if it passes; note how that ended.
+
+    Looked at every minute: what ends a training is another process, which may be killed just then.
+    """
+    async with tools.sessions() as db:
+        for decision, job in await crud.trainings_to_follow(db):
+            await _follow(db, tools, decision, job)
+
+
+async def _known(db: AsyncSession, now: datetime, report_id: UUID | None) -> rules.Known:
+    _, manifest = await champion_manifest(db)
+    trained = manifest["kind"] != BundleKind.REFERENCE
+    report = None if report_id is None else await find_report(db, report_id)
+    return rules.Known(
+        now=now,
+        champion_made_at=datetime.fromisoformat(manifest["created_at"]) if trained else None,
+        asked_at=await crud.newest_asking(db),
+        under_way=await crud.is_training(db),
+        causes=() if report is None else report.causes,
+        drift_reason="" if report is None else report.reason,
+    )
+
+
+async def _start(db: AsyncSession, run: ChainRun, reason: str) -> UUID:
+    content, tickers = await champion_training(db)
+    told = f"after {run.exchange} {run.trading_day}: {reason}"
+    spec = {"content": content, "tickers": tickers}
+    return (await start_job(db, kind=JobKind.TRAIN, spec=spec, owner=None, reason=told)).id
+
+
+async def _follow(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, job: TrainingJob) -> None:
+    """One training: nothing yet, its end without a bundle, its challenge, or what the gate said."""
+    if job.status in ENDED_WITHOUT:
+        why = {"why": f"training {job.status}: {job.failure or 'by a person'}"}
+        await _settle(db, tools, decision, StepState.SKIPPED, why)
+    elif job.status == JobStatus.SUCCEEDED and decision.challenge_id is None:
+        await _challenge(db, tools, decision, job)
+    elif decision.challenge_id is not None:
+        challenge = await challenges.read(db, decision.challenge_id)
+        if challenge.status in OVER:
+            told = {"challenge": str(challenge.id), "bundle": challenge.bundle_id, "gate": challenge.status}
+            await _settle(db, tools, decision, StepState.DONE, told)
+
+
+async def _challenge(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, job: TrainingJob) -> None:
+    bundle_id = str((job.result or {})["bundle"])
+    try:
+        asked = await challenges.ask(db, bundle_id, by=f"after close: {decision.reason}")
+    except AlreadyChampionError:  # somebody promoted it meanwhile
+        await _settle(db, tools, decision, StepState.DONE, {"bundle": bundle_id, "gate": "champion already"})
+        return
+    decision.challenge_id = asked.id
+    await crud.settle(db, decision.run_id, [Step.GATE], StepState.RUNNING, started_at=tools.clock())
+    await db.commit()
+
+
+async def _settle(
+    db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, state: StepState, outcome: dict[str, str]
+) -> None:
+    await crud.settle(db, decision.run_id, [Step.GATE], state, outcome=outcome, finished_at=tools.clock())
+    await db.commit()
