@@ -14,6 +14,7 @@ from cli.commands import (
     data,
     demo,
     evaluate,
+    explain,
     export,
     keys,
     lookahead_check,
@@ -23,10 +24,12 @@ from cli.commands import (
     promote,
     rollback,
     sample_data,
+    score,
     serve,
     train,
     tune,
     users,
+    verify_log,
     worker,
 )
 
@@ -51,6 +54,9 @@ app.command("lookahead-check")(lookahead_check.lookahead_check)
 app.command()(predict.predict)
 app.command()(promote.promote)
 app.command()(rollback.rollback)
+app.command()(score.score)
+app.command("verify-log")(verify_log.verify_log)
+app.command()(explain.explain)
 app.command("sample-data")(sample_data.sample_data)
 app.add_typer(models.app)
 app.add_typer(users.app)

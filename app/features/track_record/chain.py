@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import undefer
 
 from app.core.jobs import WorkerTools
+from app.features.track_record import crud
 from app.models.chain import ChainDay
 from app.models.forecast import Forecast
 
@@ -25,7 +26,6 @@ GENESIS = bytes(32)  # the head before the first link
 SCHEME = b"closecast chain 1"
 SEALED_AFTER = timedelta(hours=1)  # past the day's end; a forecast is committed seconds after `made_at`
 PAGE = 1_000  # rows hashed in one statement: far within its deadline
-CHAIN_LOCK = 0x53C0_2E01  # of PostgreSQL's advisory locks: one sealing at a time
 LEAF_BYTES = 16 + 32
 
 # Fixed: a column that a later migration adds belongs into a scheme of its own.
@@ -118,7 +118,7 @@ async def seal_days(tools: WorkerTools) -> int:
 async def _seal_next(tools: WorkerTools) -> bool:
     last = (tools.clock() - SEALED_AFTER).astimezone(UTC).date()  # this day is not over, or was a moment ago
     async with tools.sessions() as db:
-        await db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CHAIN_LOCK})
+        await crud.lock_work(db, crud.Work.SEALING)
         before = await chain_head(db)
         day = await _next_day(db, before)
         if day is None or day >= last:

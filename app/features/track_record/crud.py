@@ -1,7 +1,9 @@
 """Rows of scores, of their sums and of what is open; the caller commits."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
+from enum import IntEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from app.models.score import Score, ScoreDay, ScoredSeries
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
 
-SCORING_LOCK = 0x53C0_2E00  # of PostgreSQL's advisory locks: one scoring transaction at a time
+LOCK_PAUSE_SECONDS = 0.05  # between attempts: waiting inside PostgreSQL would run into the deadline of a statement
 
 # One statement: a score is counted in its day's sums if and only if it was inserted.
 _ADD_SCORES = text(
@@ -106,6 +108,14 @@ _SUMS = (
 )
 
 
+class Work(IntEnum):
+    """What one transaction at a time may do, by the numbers of PostgreSQL's advisory locks."""
+
+    SCORING = 0x53C0_2E00  # what is learnt from outcomes is learnt in their order
+    FIGURES = 0x53C0_2E01  # the newest sums give the newest figures
+    SEALING = 0x53C0_2E02
+
+
 class OpenForecast(NamedTuple):
     """A frozen forecast of which not every step has a score.
 
@@ -141,9 +151,10 @@ class StoredSeries(NamedTuple):
     scored_at: datetime | None
 
 
-async def lock_scoring(db: AsyncSession) -> None:
-    """Wait until no other transaction is scoring: what is learnt from outcomes is learnt in their order."""
-    await db.execute(select(func.pg_advisory_xact_lock(SCORING_LOCK)))
+async def lock_work(db: AsyncSession, work: Work) -> None:
+    """Wait until no other transaction is at this work, and hold the others off until this one ends."""
+    while not await db.scalar(select(func.pg_try_advisory_xact_lock(work.value))):  # noqa: ASYNC110 (of another process)
+        await asyncio.sleep(LOCK_PAUSE_SECONDS)
 
 
 async def stored_series(db: AsyncSession, *, after: str, limit: int) -> Sequence[StoredSeries]:
@@ -250,7 +261,7 @@ def _floats(sent: bytes) -> FloatArray:
 async def expected_days(db: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, list[date]]:
     """When the steps of these forecasts were expected."""
     rows = select(Forecast.id, Forecast.target_trading_days).where(Forecast.id.in_(ids))
-    return dict(await db.execute(rows))
+    return {row.id: row.target_trading_days for row in await db.execute(rows)}
 
 
 async def add_scores(

@@ -44,9 +44,9 @@ async def refresh_figures(tools: WorkerTools, scored: Iterable[Subject]) -> int:
     subjects = sorted({*scored, *outdated})
     for kind, bundle_id in subjects:
         async with tools.sessions() as db:
+            await crud.lock_work(db, crud.Work.FIGURES)
             sums = {horizon: await _sums(db, kind, bundle_id, horizon) for horizon in HORIZONS}
             levels = await crud.bundle_levels(db, bundle_id)
-            await db.commit()  # no connection is held while figures are worked out
             figures = await asyncio.to_thread(_every_window, sums, levels, kind, now.date())
             await crud.replace_figures(db, kind, bundle_id, figures, now)
             await db.commit()

@@ -67,7 +67,7 @@ async def score_open_steps(tools: WorkerTools) -> Counted:
     after = ""
     while True:
         async with tools.sessions() as db:
-            await crud.lock_scoring(db)
+            await crud.lock_work(db, crud.Work.SCORING)
             series = await crud.stored_series(db, after=after, limit=TICKERS)
             if not series:
                 return counted

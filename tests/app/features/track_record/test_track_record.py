@@ -1,20 +1,13 @@
 """Over HTTP: figures of live forecasts, good and bad alike; they are what the next answers say of skill."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-
 import httpx
-import numpy as np
 import pytest
-from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.features.market_data.service import publish_windows
 from app.features.track_record.service import score_final_steps
-from app.main import create_app
 from tests.app.accounts import Account
-from tests.app.features.track_record.truth import Truth, version, windows_at
+from tests.app.features.track_record.truth import Truth, windows_at
 
 
 @pytest.fixture
