@@ -51,7 +51,7 @@ ENTRYPOINT ["closecast"]
 FROM runtime AS worker
 COPY --from=worker-packages /opt/venv /opt/venv
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["closecast", "worker", "--check"]
-CMD ["worker"]
+CMD ["worker", "--queues", "data"]
 
 FROM runtime AS api
 ARG ENGINE=onnx

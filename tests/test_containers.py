@@ -11,7 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-OURS = ("api", "worker", "migrate", "train")
+OURS = ("api", "worker", "trainer", "migrate", "train")
+WORKERS = ("worker", "trainer")
 DOCKERFILES = ("Dockerfile", "Dockerfile.ml_lifecycle")
 
 
@@ -27,7 +28,16 @@ def test_the_api_may_read_bundles_and_not_change_them() -> None:
     assert COMPOSE["services"]["api"]["volumes"] == ["data:/data:ro"]
 
 
-def test_training_starts_on_request_only() -> None:
+def test_each_worker_does_what_its_image_can() -> None:
+    """Only the training image holds TensorFlow."""
+    commands = {
+        name: (COMPOSE["services"][name]["image"], COMPOSE["services"][name]["command"][-1]) for name in WORKERS
+    }
+    assert commands == {"worker": ("closecast-worker", "data"), "trainer": ("closecast-train", "train")}
+    assert 'CMD ["worker", "--queues", "data"]' in (ROOT / "Dockerfile").read_text()
+
+
+def test_training_by_hand_starts_on_request_only() -> None:
     assert COMPOSE["services"]["train"]["profiles"] == ["train"]
 
 
