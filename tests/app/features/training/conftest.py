@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,8 +24,8 @@ from tests.app.features.training import quick_child
 from tests.app.process_environment import environment_of
 
 LEASE_SECONDS = 1.0
-Worker = "subprocess.Popen[bytes]"
-PROGRAM = f"""
+StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+PROGRAM = """
 from app.config import Settings
 from app.features.training import process
 from app.features.users.service import create_user
@@ -33,8 +33,8 @@ from app.models.user import Scope
 from tests.app.accounts import Account, sign_in
 from tests.app.conftest import PASSWORD
 from app.worker import run
-process.MODULE = {quick_child.MODULE!r}
-run(Settings(), {{queues!r}})
+process.MODULE = {module!r}
+run(Settings(), {queues!r})
 """
 
 
@@ -54,20 +54,29 @@ def tools(
 
 
 @pytest.fixture
-def start_worker(settings: Settings) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+def start_worker(settings: Settings) -> Iterator[StartWorker]:
     """Starts workers on the given queues; all are ended, with their children, afterwards."""
+    with workers_of(settings) as start:
+        yield start
+
+
+@contextmanager
+def workers_of(settings: Settings, module: str = quick_child.MODULE) -> Iterator[StartWorker]:
+    """What ``start_worker`` is; ``module`` is what jobs run in."""
     workers: list[subprocess.Popen[bytes]] = []
 
     def start(*queues: str) -> "subprocess.Popen[bytes]":
         environment = environment_of(settings, CLOSECAST_JOB_LEASE_SECONDS=str(settings.job_lease_seconds))
-        program = PROGRAM.format(queues=queues or ("train",))
+        program = PROGRAM.format(queues=queues or ("train",), module=module)
         workers.append(subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], env=environment))
         return workers[-1]
 
-    yield start
-    for worker in workers:
-        worker.kill()
-        worker.wait()
+    try:
+        yield start
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def is_alive(pid: int) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,11 +18,10 @@ from app.features.training import crud, service
 from app.features.training.running import jobs_dir, run_attempt
 from app.features.training.tasks import look_once
 from app.models.training_job import TrainingJob
-from tests.app.features.training.conftest import LEASE_SECONDS, is_alive, kill
+from tests.app.features.training.conftest import LEASE_SECONDS, StartWorker, is_alive, kill
 from tests.faults.processes import children_of
 
 Sessions = async_sessionmaker[AsyncSession]
-StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 FORGET_KEYS = "forget_keys"  # a quick job of the queue `data`
 QUICK = {"steps": 3, "step_seconds": 0.05, "history_used": 940}
 ENDLESS = {"steps": 1_000, "step_seconds": 0.05, "history_used": 940}
