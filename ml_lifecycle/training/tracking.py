@@ -47,10 +47,10 @@ class Run:
         """One file, or a folder of files, under ``folder``; it must stay until the run ends."""
         self._send("artifact", path=str(path.resolve()), folder=folder)
 
-    def child(self, name: str, params: Mapping[str, Any]) -> "Run":
+    def child(self, name: str, params: Mapping[str, Any], *, began_seconds_ago: float = 0.0) -> "Run":
         """A run nested in this one."""
         run = Run(self._delivery, self._tracker, uuid4().hex, self)
-        run._begin(name, params, {})
+        run._begin(name, params, {}, at=_now() - int(1000 * began_seconds_ago))
         return run
 
     def end(self, status: Status = "FINISHED") -> None:
@@ -73,14 +73,14 @@ class Run:
     ) -> None:
         self.end("FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED")
 
-    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str | None]) -> None:
+    def _begin(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str | None], *, at: int) -> None:
         self._send(
             "start",
             name=name,
             params=dict(params),
             tags={f"closecast.{tag}": value for tag, value in tags.items() if value is not None},
             parent=self._parent._key if self._parent else "",
-            at=_now(),
+            at=at,
         )
 
     def _send(self, op: str, **arguments: Any) -> None:
@@ -102,7 +102,7 @@ def open_run(
     if tracker is None:
         return Run(None, None)
     run = Run(Delivery(tracker), tracker, uuid4().hex)
-    run._begin(name, params, tags or {})
+    run._begin(name, params, tags or {}, at=_now())
     return run
 
 

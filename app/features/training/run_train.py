@@ -127,7 +127,8 @@ def train_and_export(
     """
     os.environ.setdefault(LOG_LEVEL, "3")  # TensorFlow's remarks on the processor would break into the progress
     emit.log(f"training {config.name} on {len(bars.by_ticker)} tickers, data version {bars.version.version}")
-    with tracked_run(settings, config, bars.version, {"job": asked.job_id}) as run:
+    params = config.model_dump(mode="json")
+    with tracked_run(settings, config.name, params, bars.version, {"job": asked.job_id}) as run:
         checkpoint = train_network(
             config,
             bars.by_ticker,

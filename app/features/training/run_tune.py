@@ -7,7 +7,9 @@ from app.config import Settings
 from app.features.training.kinds import Emit
 from app.features.training.run_train import read_bars
 from app.features.training.studies import held_study, tuning_folder
+from app.features.training.tracked import tell_best, tell_trial, tracked_run
 from ml_lifecycle.training.config_document import DataChoice
+from ml_lifecycle.training.tracking import Run
 from ml_lifecycle.training.trial import TrialRecord
 from ml_lifecycle.training.tune import Work, tune
 from ml_lifecycle.training.tune_spec import TuneSpec
@@ -44,18 +46,23 @@ def run(settings: Settings, spec: Mapping[str, Any], emit: Emit) -> dict[str, An
             f"study {asked.study}: {len(panel.bars)} tickers, {len(panel.folds)} folds, measured from "
             f"{panel.folds[0].calibration_end} to {panel.folds[-1].measured_end}, data version {stored.version.version}"
         )
-        told = _Told(emit)
-        return tune(work, stored.version, on_trial=told.trial, progress=told.progress).to_dict()
+        params = asked.model_dump(mode="json", exclude={"job_id", "work_dir"})
+        with tracked_run(settings, asked.study, params, stored.version, {"job": asked.job_id}) as run:
+            told = _Told(emit, run)
+            result = tune(work, stored.version, on_trial=told.trial, progress=told.progress)
+            tell_best(run, result)
+        return result.to_dict()
 
 
 class _Told:
     """What is told of each trial that ends."""
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
+    def __init__(self, emit: Emit, run: Run) -> None:
+        self._emit, self._run = emit, run
 
     def trial(self, record: TrialRecord) -> None:
-        """A line; `closecast tune` and the job's log show it."""
+        """A line, which `closecast tune` and the job's log show, and a run in MLflow."""
+        tell_trial(self._run, record)
         gain = record.failure if record.value is None else f"gain over the naive {record.value:+.2%}"
         values = ", ".join(f"{name} {value}" for name, value in record.params.items())
         told = f"trial {record.number} ({record.strategy}{', ' if values else ''}{values}): {record.state}, {gain}"
