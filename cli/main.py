@@ -8,11 +8,13 @@ import typer
 from cli.commands import (
     api,
     backtest,
+    backup,
     champion,
     cleanup,
     collect,
     data,
     demo,
+    doctor,
     evaluate,
     explain,
     export,
@@ -22,6 +24,7 @@ from cli.commands import (
     models,
     predict,
     promote,
+    restore,
     rollback,
     sample_data,
     score,
@@ -62,6 +65,9 @@ app.add_typer(models.app)
 app.add_typer(users.app)
 app.add_typer(keys.app)
 app.command()(cleanup.cleanup)
+app.command()(backup.backup)
+app.command()(restore.restore)
+app.command()(doctor.doctor)
 app.command()(serve.serve)
 app.command()(api.api)
 app.command()(worker.worker)
