@@ -15,6 +15,7 @@ from cli.commands import (
     data,
     demo,
     doctor,
+    drift,
     evaluate,
     explain,
     export,
@@ -22,6 +23,7 @@ from cli.commands import (
     lookahead_check,
     migrate,
     models,
+    pipeline,
     predict,
     promote,
     restore,
@@ -54,6 +56,8 @@ app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.command()(backtest.backtest)
 app.command("lookahead-check")(lookahead_check.lookahead_check)
+app.command()(drift.drift)
+app.command()(pipeline.pipeline)
 app.command()(predict.predict)
 app.command()(promote.promote)
 app.command()(rollback.rollback)

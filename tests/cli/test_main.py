@@ -37,6 +37,7 @@ def test_all_the_promised_commands_are_there() -> None:
         *(("backtest",), ("lookahead-check",), ("sample-data",), ("worker",), ("migrate",), ("models", "list")),
         *(("users", name) for name in ("create", "list", "scopes", "disable", "enable", "password", "delete")),
         *(("keys", name) for name in ("create", "list", "revoke")),
+        *(("drift",), ("pipeline",)),
         *(("cleanup",), ("backup",), ("restore",), ("doctor",)),
         *(("predict",), *(("data", name) for name in ("versions", "check", "export"))),
         *(("rollback",), *(("models", name) for name in ("show", "diff", "history", "shadow"))),

@@ -34,7 +34,7 @@ async def decide(db: AsyncSession, tools: WorkerTools, run: ChainRun, *, report:
     decided = await crud.find_decision(db, run.id)
     if decided is not None and decided.job_id is not None:
         return Outcome({"job": str(decided.job_id), "reason": decided.reason})
-    verdict = rules.judge(tools.settings, await _known(db, tools.clock(), report))
+    verdict = rules.judge(tools.settings, await known_now(db, tools.clock(), report))
     job_id = await _start(db, run, verdict.reason) if verdict.train else None
     await crud.put_decision(
         db, run.id, {"rules": list(verdict.rules), "reason": verdict.reason, "report_id": report, "job_id": job_id}
@@ -55,7 +55,8 @@ async def follow_trainings(tools: WorkerTools) -> None:
             await _follow(db, tools, decision, job)
 
 
-async def _known(db: AsyncSession, now: datetime, report_id: UUID | None) -> rules.Known:
+async def known_now(db: AsyncSession, now: datetime, report_id: UUID | None) -> rules.Known:
+    """What the rules judge from."""
     _, manifest = await champion_manifest(db)
     trained = manifest["kind"] != BundleKind.REFERENCE
     report = None if report_id is None else await find_report(db, report_id)

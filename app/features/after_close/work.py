@@ -1,7 +1,7 @@
 """What each step does, through the functions that others call too. Worker and command line only."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -14,7 +14,7 @@ from app.features.market_data import service as market_data
 from app.features.market_data.tasks import collect_and_publish
 from app.features.registry.service import champion_manifest
 from app.features.stock_prediction.precomputing import precompute_forecasts
-from app.features.track_record.service import score_final_steps
+from app.features.track_record.service import ScoredRun, score_final_steps
 from app.models.after_close import ChainRun
 from ml_lifecycle.export.manifest import BundleKind
 
@@ -26,9 +26,7 @@ async def collect(tools: WorkerTools, run: ChainRun) -> Outcome:
     newest = {run.exchange: run.trading_day}
     async with tools.sessions() as db:
         behind = await market_data.live_tickers_behind(db, newest)
-        asked_at = await market_data.database_clock(db)
-    for first in range(0, len(behind), COLLECT_TICKERS):
-        await collect_and_publish(tools, behind[first : first + COLLECT_TICKERS], asked_at.isoformat())
+    await collect_now(tools, behind)
     async with tools.sessions() as db:
         left = await market_data.live_tickers_behind(db, newest)
         failed = await closes.failures_of(db, left)
@@ -41,11 +39,23 @@ async def collect(tools: WorkerTools, run: ChainRun) -> Outcome:
     return Outcome(figures, lacking=_lacking(left, failed), news=len(left) < len(behind))
 
 
+async def collect_now(tools: WorkerTools, tickers: Sequence[str]) -> None:
+    """Collect and publish these tickers; what fails is remembered."""
+    async with tools.sessions() as db:
+        asked_at = await market_data.database_clock(db)
+    for first in range(0, len(tickers), COLLECT_TICKERS):
+        await collect_and_publish(tools, list(tickers[first : first + COLLECT_TICKERS]), asked_at.isoformat())
+
+
 async def score(tools: WorkerTools, run: ChainRun) -> Outcome:
     """Score what has become final, of all exchanges; adaptive states learn from it."""
     del run
-    scored = await score_final_steps(tools)
-    return Outcome({"scored": scored.scored, "void": scored.void, "taught": scored.taught})
+    return scored(await score_final_steps(tools))
+
+
+def scored(done: ScoredRun) -> Outcome:
+    """What a scoring run did."""
+    return Outcome({"scored": done.scored, "void": done.void, "taught": done.taught})
 
 
 async def precompute(tools: WorkerTools, run: ChainRun) -> Outcome:
@@ -56,11 +66,17 @@ async def precompute(tools: WorkerTools, run: ChainRun) -> Outcome:
 
 async def drift(tools: WorkerTools, run: ChainRun) -> Outcome:
     """Hold the champion's recent inputs and live scores against what they were, and keep the report."""
+    async with tools.sessions() as db:
+        tickers = await closes.live_tickers(db, run.exchange)
+    return await drift_now(tools, tickers, asked_by=f"after {run.exchange} {run.trading_day}")
+
+
+async def drift_now(tools: WorkerTools, tickers: Sequence[str], *, asked_by: str) -> Outcome:
+    """The same of any stored tickers; none: of all. Asked by the same about the same bars, it keeps one report."""
     from app.features.drift.run_drift import compare
 
     async with tools.sessions() as db:
         champion_id, manifest = await champion_manifest(db)
-        tickers = await closes.live_tickers(db, run.exchange)
     if manifest["kind"] == BundleKind.REFERENCE:
         return Outcome({"why": "the champion is the reference, which reads no inputs"}, skipped=True)
     version = await asyncio.to_thread(closes.newest_version, tools.settings)
@@ -68,8 +84,8 @@ async def drift(tools: WorkerTools, run: ChainRun) -> Outcome:
         bundle=champion_id,
         production_version=version,
         tickers=tuple(tickers),
-        asked_by=f"after {run.exchange} {run.trading_day}",
-        job_id=str(report_id(run, champion_id, version)),
+        asked_by=asked_by,
+        job_id=str(uuid5(NAMESPACE_URL, f"{asked_by} {champion_id} {version}")),
     )
     _, measured = await asyncio.to_thread(compare, tools.settings, asked, tell=lambda *_: None)
     verdict = measured.recommendation
@@ -82,11 +98,6 @@ async def retrain(tools: WorkerTools, run: ChainRun) -> Outcome:
         steps = {each.step: each for each in await crud.list_steps(db, run.id)}
         found = steps[Step.DRIFT].outcome or {}
         return await retraining.decide(db, tools, run, report=UUID(found["report"]) if "report" in found else None)
-
-
-def report_id(run: ChainRun, bundle_id: str, version: int) -> UUID:
-    """The same for the same run, bundle and bars: a step that is done again keeps nothing twice."""
-    return uuid5(NAMESPACE_URL, f"{run.exchange} {run.trading_day} {bundle_id} {version}")
 
 
 WORK: Final[Mapping[Step, Callable[[WorkerTools, ChainRun], Awaitable[Outcome]]]] = {

@@ -1,0 +1,98 @@
+"""`closecast pipeline`: the worker's steps once, in the foreground."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.core.database import psycopg_url
+from app.features.training import run_train
+from tests.cli.conftest import Closecast
+
+
+def steps_of(out: str) -> dict[str, dict[str, Any]]:
+    """The document's steps, by name."""
+    return {each["step"]: each for each in json.loads(out)["steps"]}
+
+
+@pytest.fixture
+def prepared(closecast: Closecast, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database whose reference is champion, and the packaged sample as the source."""
+    monkeypatch.setenv("CLOSECAST_SOURCES", '["sample"]')
+    assert closecast("migrate").code == 0
+    return database
+
+
+def test_it_collects_forecasts_and_asks_the_rules(closecast: Closecast, prepared: str) -> None:
+    """Twice is once: the second run finds everything made."""
+    first, second = (closecast("pipeline", "AAPL", "IBM", "--json") for _ in range(2))
+
+    told = steps_of(first.out)
+    assert (first.code, second.code) == (0, 0)
+    assert list(told) == ["collect", "score", "precompute", "drift", "retrain"]
+    assert told["collect"] == {"step": "collect", "state": "done", "asked": 2, "failed": {}}
+    assert (told["precompute"]["made"], steps_of(second.out)["precompute"]["made"]) == (2, 0)
+    assert told["drift"]["state"] == told["retrain"]["state"] == "skipped"
+    engine = create_engine(psycopg_url(prepared))
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM forecasts")) == 2
+    engine.dispose()
+
+
+def test_without_tickers_nothing_of_files_or_samples_is_asked_for(closecast: Closecast, prepared: str) -> None:
+    """They are stored, and no live source keeps them up to date."""
+    closecast("pipeline", "AAPL")
+
+    shown = closecast("pipeline", "--json")
+
+    assert steps_of(shown.out)["collect"]["state"] == "skipped"
+
+
+def test_a_ticker_that_no_source_knows_fails_its_step_and_no_other(closecast: Closecast, prepared: str) -> None:
+    """The exit code is the source's."""
+    shown = closecast("pipeline", "ZZZZ", "--json")
+
+    told = steps_of(shown.out)
+    assert shown.code == 4
+    assert told["collect"]["state"] == "failed"
+    assert told["precompute"]["state"] == "done"
+
+
+def test_train_always_trains_and_has_the_gate_judge(
+    closecast: Closecast, prepared: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features, training, figures, export, gate; the training itself is that of `closecast train` (test_lifecycle)."""
+    from tests.app import networks
+    from tests.ml_lifecycle.export.handmade import SPEC
+
+    asked: list[Any] = []
+
+    def trained(settings: Any, spec: Any, emit: Any) -> dict[str, Any]:
+        asked.append(spec)
+        emit.log("training")
+        folder = networks.write_network(settings.bundles, SPEC)
+        score = {"ticker": "all", "horizon": 1, "n": 10, "pinball": 0.01, "naive_pinball": 0.011}
+        figures = {"data_version": 1, "training_seconds": 1.0, "scores": [score]}
+        return {"bundle": folder.name, "folder": str(folder), **figures}
+
+    monkeypatch.setattr(run_train, "run", trained)
+
+    shown = closecast("pipeline", "AAPL", "--train", "--config", "closes", "--json")
+
+    told = steps_of(shown.out)
+    assert shown.code == 0, shown.err
+    assert list(told)[4:] == ["retrain", "features", "train", "evaluate", "export", "gate"]
+    assert asked == [{"config": "closes", "tickers": ["AAPL"]}]
+    assert told["features"]["windows"] > 0
+    assert told["evaluate"]["scores"][0]["naive_pinball"] == 0.011
+    assert told["gate"]["passed"] is False
+    assert told["gate"]["reasons"]
+
+
+def test_without_a_database_it_says_what_to_start(closecast: Closecast) -> None:
+    failed = closecast("pipeline")
+
+    assert failed.code == 6
+    assert "closecast serve" in failed.err
