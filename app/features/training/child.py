@@ -151,7 +151,8 @@ def main() -> int:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(_OwnLog(emit))
-    return work(json.load(sys.stdin), emit)
+    told = sys.stdin.read()
+    return work(json.loads(told), emit) if told else 1  # else the worker was killed before it could tell
 
 
 if __name__ == "__main__":

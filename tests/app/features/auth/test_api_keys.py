@@ -6,12 +6,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.api_keys import digest_of
 from app.core.identities import FRESH_SECONDS
 from app.features.auth.api_keys import MOST_LIVE_KEYS
+from app.features.auth.schemas import ApiKeyWish
 from app.features.market_data.service import publish_windows
 from app.models.api_key import ApiKey
 from app.models.prediction_log import PredictionLogRow
@@ -217,3 +219,16 @@ async def test_an_account_has_so_many_live_keys_and_no_more(
     page = (await client.get("/auth/api-keys", params={"limit": 15}, headers=registered_user.headers)).json()
     rest = await client.get("/auth/api-keys", params={"cursor": page["next_cursor"]}, headers=registered_user.headers)
     assert len({key["id"] for key in page["items"] + rest.json()["items"]}) == MOST_LIVE_KEYS + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [("a b", True), ("", False), ("   ", False), ("\u2003", False), ("a\tb", False)]
+)
+def test_a_key_has_a_name_that_can_be_seen(name: str, fits: bool) -> None:
+    told = {"name": name, "scopes": ["predict"]}
+
+    if fits:
+        assert ApiKeyWish.model_validate(told).name == name
+    else:
+        with pytest.raises(ValidationError):
+            ApiKeyWish.model_validate(told)

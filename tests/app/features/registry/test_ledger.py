@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.registry import crud, promotion, service
-from app.features.registry.errors import BundleNotFoundError, PromotionReasonMissingError
+from app.features.registry.errors import AlreadyChampionError, BundleNotFoundError, PromotionReasonMissingError
 from ml_lifecycle.export.errors import BundleRefusedError
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
@@ -41,7 +41,7 @@ async def test_preparing_again_leaves_a_later_champion(db: AsyncSession, setting
 
 
 async def test_a_forced_promotion_needs_a_reason(db: AsyncSession, settings: Settings) -> None:
-    """And a bundle that exists."""
+    """And a bundle that exists, and is not champion already."""
     reference = await service.ensure_reference_champion(db, settings)
 
     for reason in (None, "", "  "):
@@ -49,6 +49,8 @@ async def test_a_forced_promotion_needs_a_reason(db: AsyncSession, settings: Set
             await promotion.force(db, reference, reason=reason, by="x")
     with pytest.raises(BundleNotFoundError):
         await promotion.force(db, "0" * 64, reason="demo", by="x")
+    with pytest.raises(AlreadyChampionError):
+        await promotion.force(db, reference, reason="demo", by="x")
 
     assert len(await crud.newest_promotions(db, limit=10)) == 1
 

@@ -47,8 +47,10 @@ async def test_a_roll_back_is_served_within_seconds_and_told(
     await promotion.force(db, bundle, reason="a test", by="ada")
 
     forbidden = await client.post("/models/rollback", headers=registered_user.headers, json={})
+    steering = await client.post("/models/rollback", headers=admin.headers, json={"reason": "too \x1b[31mwide"})
     answer = await client.post("/models/rollback", headers=admin.headers, json={"reason": "too wide"})
 
+    assert steering.status_code == 422  # of whoever's terminal shows the ledger
     assert forbidden.status_code == 403
     line = answer.json()
     assert (line["bundle_id"], line["previous_bundle_id"], line["kind"]) == (first.bundle_id, bundle, "rollback")

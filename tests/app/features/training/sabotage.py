@@ -76,12 +76,18 @@ class Sabotage:
             await db.commit()
 
     def _strike(self, workers: list[Any]) -> None:
-        worker = self.chance.choice(workers)
-        children = children_of(worker.pid, CHILD)
-        victim = self.chance.choice(["worker", "child"]) if children else "worker"
-        if victim == "worker" and not children and self.chance.random() < 0.8:
-            return  # one that has just been started is most often let be
-        kill(children[0] if victim == "child" else worker.pid)
+        """Mostly whoever is at work; now and then one that has just been started, or waits."""
+        at_work = [(worker, children_of(worker.pid, CHILD)) for worker in workers]
+        busy = [(worker.pid, children[0]) for worker, children in at_work if children]
+        if busy and self.chance.random() < 0.9:
+            worker, child = self.chance.choice(busy)
+            victim = self.chance.choice(["worker", "child"])
+            kill(child if victim == "child" else worker)
+        elif self.chance.random() < 0.05:
+            victim = "idle worker"
+            kill(self.chance.choice(workers).pid)
+        else:
+            return
         self.killed[victim] += 1
 
     def _kept(self, worker: Any) -> Any:
@@ -159,7 +165,7 @@ def main() -> int:
                 database_url=SecretStr(url),
                 jwt_secret=SecretStr(SECRET),
                 job_lease_seconds=LEASE_SECONDS,
-                log_level="CRITICAL",
+                log_level="ERROR",
             )
             collect(FeatureStore(settings.bars_uri), SampleSource(), ["IBM"])
             sound &= asyncio.run(_lay(settings, module, specs, kills=kills, pause=pause))

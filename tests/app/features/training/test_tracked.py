@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -10,10 +10,12 @@ from app.config import Settings
 from app.features.training.tracked import figures_of, tell_losses, tell_outcome, tell_trial, tracked_run
 from data_pipeline.serving_window import DataVersion
 from ml_lifecycle.training.checkpoint import Checkpoint
-from ml_lifecycle.training.fitting import Progress
 from ml_lifecycle.training.mlflow_delivery import Delivered, Delivery
 from ml_lifecycle.training.tracking import Run
 from ml_lifecycle.training.trial import FoldScore, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from ml_lifecycle.training.fitting import Progress
 
 VERSION = DataVersion("a table", 4, "f" * 64)
 
@@ -64,7 +66,10 @@ def test_a_run_names_code_data_and_job_first(lines: Lines, monkeypatch: pytest.M
 def test_each_look_at_the_validation_part_is_a_point_of_the_curves(lines: Lines, run: Run) -> None:
     """Before the first batch there is no training loss."""
     for train_loss in (None, 0.5):
-        tell_losses(run, Progress(1, 2, 10, 20, train_loss, 0.4, 0.3, 900.0))
+        state = SimpleNamespace(
+            batches=10, train_loss=train_loss, validation_loss=0.4, best_loss=0.3, windows_per_second=900.0
+        )
+        tell_losses(run, cast("Progress", state))
 
     (_, first), (_, second) = lines.told
     assert first["values"] == {"validation_loss": 0.4, "best_validation_loss": 0.3, "windows_per_second": 900.0}
