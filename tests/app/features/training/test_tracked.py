@@ -43,7 +43,7 @@ def run(lines: Lines) -> Run:
     return Run(cast("Delivery", lines), None)
 
 
-def test_a_run_names_code_data_and_job_first(lines: Lines, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_a_run_names_code_data_and_job_first(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ml_lifecycle.training.tracking.Delivery", lambda _tracker: lines)
     tracked = Settings(_env_file=None, tracking=True)
 
