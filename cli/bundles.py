@@ -19,9 +19,21 @@ if TYPE_CHECKING:
     from ml_lifecycle.evaluation.gate import GateVerdict
 
 
+def _checked(reason: str | None) -> str | None:
+    """A reason that the ledger may keep: what is refused over HTTP is refused here.
+
+    Raises
+    ------
+    pydantic.ValidationError : it is too long, or holds control characters.
+    """
+    from app.features.registry.schemas import RollBackWish
+
+    return RollBackWish(reason=reason).reason
+
+
 def force(settings: Settings, folder: Path, *, reason: str | None, by: str) -> Promotion:
     """Register a bundle and make it champion without the gate; API processes swap within seconds."""
-    return asyncio.run(_force(settings, folder, reason=reason, by=by))
+    return asyncio.run(_force(settings, folder, reason=_checked(reason), by=by))
 
 
 async def _force(settings: Settings, folder: Path, *, reason: str | None, by: str) -> Promotion:
@@ -71,7 +83,7 @@ async def _decide(settings: Settings, contest: Contest, verdict: GateVerdict) ->
 
 def roll_back(settings: Settings, *, reason: str | None, by: str) -> Promotion:
     """Make the champion before the present one champion again."""
-    return asyncio.run(_roll_back(settings, reason=reason, by=by))
+    return asyncio.run(_roll_back(settings, reason=_checked(reason), by=by))
 
 
 async def _roll_back(settings: Settings, *, reason: str | None, by: str) -> Promotion:
@@ -84,7 +96,7 @@ async def _roll_back(settings: Settings, *, reason: str | None, by: str) -> Prom
 
 def decide_shadow(settings: Settings, folder: Path, *, shadowing: bool, reason: str | None, by: str) -> ShadowDecision:
     """Register a bundle and begin, or end, its time as a shadow."""
-    return asyncio.run(_decide_shadow(settings, folder, shadowing=shadowing, reason=reason, by=by))
+    return asyncio.run(_decide_shadow(settings, folder, shadowing=shadowing, reason=_checked(reason), by=by))
 
 
 async def _decide_shadow(

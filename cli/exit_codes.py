@@ -33,7 +33,7 @@ def exit_code(error: Exception) -> ExitCode | None:
     from app.core.security import StartRefusedError
     from app.features.registry.errors import GateNotPassedError, PromotionReasonMissingError
     from app.supervisor.errors import ServiceError
-    from data_pipeline.errors import ClosecastError, ConfigurationError
+    from data_pipeline.errors import ClosecastError, ConfigurationError, StoreUnavailableError
     from data_pipeline.sources.base import PriceSourceError
     from data_pipeline.ticker import MalformedTickerError
     from ml_lifecycle.export.errors import BundleRefusedError, ExportError
@@ -49,7 +49,8 @@ def exit_code(error: Exception) -> ExitCode | None:
     )
 
     codes: list[tuple[tuple[type[Exception], ...], ExitCode]] = [
-        ((ConfigurationError, StartRefusedError, ValidationError, FileNotFoundError), ExitCode.USAGE),
+        ((ConfigurationError, StartRefusedError, ValidationError), ExitCode.USAGE),
+        ((FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError), ExitCode.USAGE),
         ((MalformedTickerError, PromotionReasonMissingError, StudyNotFoundError), ExitCode.USAGE),
         ((PriceSourceError,), ExitCode.SOURCE),
         ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateNotPassedError), ExitCode.MODEL),
@@ -57,11 +58,9 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((ClusterUnavailableError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
         ((BusyError, TrackingUnavailableError), ExitCode.SERVICE),
-        ((PsycopgError, SqlError, ConnectionError, PermissionError), ExitCode.SERVICE),
+        ((PsycopgError, SqlError, StoreUnavailableError, OSError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return ExitCode.SERVICE
     return next((code for kinds, code in codes if isinstance(error, kinds)), None)
 
 
@@ -75,6 +74,8 @@ def one_line(error: Exception) -> str:
         return f"no such file or folder: {error.filename}"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full: make room, then repeat"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

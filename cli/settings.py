@@ -1,5 +1,6 @@
 """Settings for a command, read when it runs."""
 
+from pathlib import Path
 from typing import Any
 
 from app.config import Settings
@@ -13,8 +14,14 @@ def read_settings(**changes: Any) -> Settings:
     Raises
     ------
     pydantic.ValidationError : a value is out of range.
+    ConfigurationError : `.env` cannot be read as text, or own columns are not where they should be.
     """
-    settings = Settings(**{name: value for name, value in changes.items() if value is not None})
+    from data_pipeline.errors import ConfigurationError
+
+    try:
+        settings = Settings(**{name: value for name, value in changes.items() if value is not None})
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{Path('.env').resolve()} is no UTF-8 text") from error
     if settings.columns:
         from data_pipeline.processing.own_columns import allow  # brings NumPy
 

@@ -63,7 +63,7 @@ class BurstCounters:
     def __init__(self, settings: Settings) -> None:
         self._processes = settings.workers
         self._memory: dict[str, SlidingWindow] = {}
-        self._pool = _open_redis(settings)
+        self._pool = open_redis(settings)
         self._redis: SlidingWindowCounterRateLimiter | None = None
         self._redis_again_at = 0.0
         if self._pool is not None:
@@ -107,7 +107,7 @@ async def _count_in_redis(counter: SlidingWindowCounterRateLimiter, burst: Burst
     return Left(burst.name, burst.amount, burst.seconds, left, max(1, ceil(resets_at - time())), is_over=not allowed)
 
 
-def _open_redis(settings: Settings) -> ConnectionPool | None:
+def open_redis(settings: Settings) -> ConnectionPool | None:
     """Connections to the Redis of the settings, opened when they are needed.
 
     Raises

@@ -4,6 +4,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ def make(home: Path) -> None:
     except OSError as error:
         raise ServiceError(f"cannot make {home}: {error.strerror}") from error
     if not os.access(home, os.W_OK | os.X_OK):
-        raise ServiceError(f"{home} belongs to somebody else: name another folder by CLOSECAST_HOME")
+        raise ServiceError(f"{home} cannot be written: name another folder by CLOSECAST_HOME")
     free = shutil.disk_usage(home).free
     if free < FREE_BYTES_NEEDED:
         raise DiskFullError(
@@ -55,9 +56,20 @@ def make(home: Path) -> None:
 
 
 def empty(folder: Path) -> Path:
-    """``folder``, made anew: what the metrics of former processes left there would be counted again."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """``folder``, made anew: what the metrics of former processes left there would be counted again.
+
+    It is moved away first: processes of a killed supervisor may write to it until they end.
+
+    Raises
+    ------
+    FileExistsError : it is no folder.
+    """
+    away = f"{folder.name}.former-"
+    if folder.is_dir():
+        folder.rename(tempfile.mkdtemp(prefix=away, dir=folder.parent))
     folder.mkdir(parents=True)
+    for former in folder.parent.glob(f"{away}*"):
+        shutil.rmtree(former, ignore_errors=True)
     return folder
 
 

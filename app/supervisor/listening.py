@@ -14,11 +14,13 @@ PORTS_TRIED = 100
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises ServiceError where the port stays taken or the address is not ours."""
+    """A listening socket; raises ServiceError where the port stays taken or the address is not ours, or is none."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return _bound(host, port)
+        except UnicodeError as error:  # of the name's encoding: a label is empty or too long
+            raise ServiceError(f"cannot listen on {host} port {port}: that is no name of a host") from error
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise ServiceError(f"cannot listen on {host} port {port}: {error.strerror}") from error

@@ -160,6 +160,8 @@ class EmbeddedPostgres:
     def _initialise(self) -> None:
         if (self.data / "PG_VERSION").exists():
             return
+        if self.data.exists() and any(self.data.iterdir()):
+            raise ServiceError(f"{self.data} holds something that is no database: move it away")
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / "data.partial"  # renamed when complete: an interrupted initdb is begun again
         shutil.rmtree(partial, ignore_errors=True)

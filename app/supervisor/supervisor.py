@@ -132,13 +132,14 @@ class Supervisor:
     def stop(self) -> None:
         """End the processes in good order, PostgreSQL last."""
         self.stopping = True
+        if self._socket is not None:
+            # Before the children close theirs: a connection that nobody takes any more would wait, and be reset.
+            self._socket.close()
         for child in self._children:
             child.terminate()
         deadline = time.monotonic() + GRACE_SECONDS
         for child in self._children:
             child.wait(deadline)
-        if self._socket is not None:
-            self._socket.close()
         if self._postgres is not None:
             self._postgres.stop()
         for descriptor in self._lifeline:

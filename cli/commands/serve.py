@@ -18,6 +18,7 @@ def serve(
     """
     from app.core.monitoring.logging import configure_logging
     from app.core.security import tokens_from
+    from app.supervisor.start_checks import refuse_what_cannot_work
     from app.supervisor.supervisor import supervised
     from cli.settings import read_settings, warn_of_unknown_settings
 
@@ -25,6 +26,7 @@ def serve(
     configure_logging(settings.log_level)
     warn_of_unknown_settings(settings)
     tokens_from(settings)  # refuses a missing or weak secret before anything is started
+    refuse_what_cannot_work(settings, asks_sources=True)
     with supervised(settings) as supervisor:
         supervisor.check_port()
         supervisor.start_database()

@@ -156,7 +156,12 @@ def _document(user: User) -> dict[str, Any]:
 
 def _password() -> str:
     if not sys.stdin.isatty():
-        if line := sys.stdin.readline().rstrip("\n"):
+        try:
+            # As bytes: what becomes of them in text depends on the locale.
+            line = sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
+        except UnicodeDecodeError as error:
+            raise ConfigurationError("the password on standard input is no UTF-8 text") from error
+        if line:
             return line
         raise ConfigurationError("no password: give it as one line on standard input, or run this in a terminal")
     asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)

@@ -19,6 +19,7 @@ def worker(
 
     Example: [bold]closecast worker --queues data[/bold]
     """
+    from app.supervisor.start_checks import refuse_what_cannot_work
     from app.supervisor.worker_process import require_heartbeat, serve_jobs
     from cli.console import out
     from cli.settings import read_settings, require_database, warn_of_unknown_settings
@@ -28,6 +29,7 @@ def worker(
         out.print(f"{require_heartbeat(settings)} alive")
     else:
         warn_of_unknown_settings(settings)
+        refuse_what_cannot_work(settings, asks_sources=True)
         serve_jobs(settings, _named(queues))
 
 

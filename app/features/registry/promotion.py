@@ -41,6 +41,7 @@ async def force(db: AsyncSession, bundle_id: str, *, reason: str | None, by: str
     ------
     BundleNotFoundError : no such bundle is registered.
     PromotionReasonMissingError : it is not said why.
+    AlreadyChampionError : a second line of the ledger would say nothing new.
     """
     if not (reason or "").strip():
         raise PromotionReasonMissingError
@@ -48,6 +49,8 @@ async def force(db: AsyncSession, bundle_id: str, *, reason: str | None, by: str
     if await crud.find_bundle(db, bundle_id) is None:
         raise BundleNotFoundError(bundle_id)
     former = await crud.newest_promotions(db, limit=1)
+    if former and former[0].bundle_id == bundle_id:
+        raise AlreadyChampionError(bundle_id)
     line = Promotion(
         bundle_id=bundle_id,
         previous_bundle_id=former[0].bundle_id if former else None,

@@ -189,4 +189,4 @@ class RollBackWish(JsonBody):
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "wide intervals since Monday"}})
 
-    reason: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")] | None = None
+    reason: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] | None = None

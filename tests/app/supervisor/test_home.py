@@ -1,6 +1,7 @@
 """The folder `.closecast/` has one holder, room, and secrets that only their owner reads."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -68,3 +69,18 @@ def test_an_emptied_folder_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics").mkdir()
     (tmp_path / "metrics" / "counter_12.db").touch()
     assert list(home.empty(tmp_path / "metrics").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "metrics"]
+
+
+def test_a_folder_is_emptied_though_somebody_still_writes_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of a killed supervisor, which has not noticed yet: what cannot be deleted now is deleted next time."""
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "counter_12.db").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_arguments, **_options: None)
+        assert list(home.empty(tmp_path / "metrics").iterdir()) == []
+
+    home.empty(tmp_path / "metrics")
+    assert list(tmp_path.iterdir()) == [tmp_path / "metrics"]

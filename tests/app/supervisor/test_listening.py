@@ -36,11 +36,12 @@ def test_the_next_free_port_comes_after_the_taken_one() -> None:
         assert port_of(holder) < listening.free_port("127.0.0.1", port_of(holder)) <= port_of(holder) + 100
 
 
-def test_an_address_of_another_machine_is_refused() -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b"])
+def test_an_address_of_another_machine_or_none_at_all_is_refused(host: str) -> None:
     """In a process of its own: this one is kept from naming such addresses at all. Binding sends nothing."""
-    script = "from app.supervisor.listening import listen; listen('192.0.2.1', 8000)"
+    script = f"from app.supervisor.listening import listen; listen('{host}', 8000)"
     finished = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
-    assert "ServiceError: cannot listen on 192.0.2.1 port 8000" in finished.stderr
+    assert f"ServiceError: cannot listen on {host} port 8000" in finished.stderr
 
 
 def test_a_process_inherits_the_supervisors_socket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,3 +218,13 @@ def test_root_lets_an_unprivileged_user_run_it_and_opens_nothing_to_read(tmp_pat
         assert stat.S_IMODE(private.stat().st_mode) == 0o701
     finally:
         embedded.stop()
+
+
+def test_what_somebody_else_put_there_is_left_alone_and_told(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "diary.txt").touch()
+
+    with pytest.raises(ServiceError, match="holds something that is no database"):
+        EmbeddedPostgres(tmp_path).start()
+
+    assert (tmp_path / "data" / "diary.txt").exists()

@@ -1,7 +1,9 @@
 """`closecast serve` as a whole: real processes; tests/faults kills the API's amid requests."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +13,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from app.config import Settings
+from app.supervisor.child import Child
+from app.supervisor.listening import listen
 from app.supervisor.postgres import EmbeddedPostgres
+from app.supervisor.supervisor import Supervisor
 from tests.app.serving import SECRET, free_port
 
 PASSWORD = "seven green herons wade"
@@ -185,3 +192,25 @@ def test_after_a_killed_supervisor_the_next_adopts_the_database_and_ends_in_orde
     assert adopted == orphan
     assert successor.process.wait(60) == 0
     assert gone([*children, orphan.pid])
+
+
+def test_at_the_end_nobody_is_kept_waiting_at_a_port_that_nobody_answers(tmp_path: Path) -> None:
+    """The processes close their copies of the socket first thing; a connection made after that is refused at once."""
+    port = free_port()
+    settings = Settings(_env_file=None, home=tmp_path, port=port, database_url=SecretStr("postgresql://nobody@x/y"))
+    supervisor = Supervisor(settings)
+    listening = listen("127.0.0.1", port)
+    refused: list[int] = []
+
+    class Leaving(Child):
+        def wait(self, deadline: float) -> None:  # noqa: ARG002 (the port is looked at, not the clock)
+            """What has begun is finished meanwhile, for seconds."""
+            with socket.socket() as client:
+                refused.append(client.connect_ex(("127.0.0.1", port)))
+
+    child = Leaving("leaves", [], {}, ())
+    supervisor._socket, supervisor._children = listening, [child]
+
+    supervisor.stop()
+
+    assert refused == [errno.ECONNREFUSED]
