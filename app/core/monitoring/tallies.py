@@ -7,13 +7,17 @@ order; only a killed process takes its last moment with it.
 """
 
 import asyncio
+import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Protocol
 
 from prometheus_client import Histogram, Summary
 
+logger = logging.getLogger(__name__)
+
 WRITTEN_EVERY_SECONDS = 0.02
+WRITTEN_AGAIN_SECONDS = 1.0  # after a failure
 WRITTEN_EVERYWHERE_SECONDS = 2 * WRITTEN_EVERY_SECONDS  # by then what was answered before is told by every process
 
 
@@ -35,11 +39,23 @@ def note_changed(tally: Tally) -> None:
 
 
 def write_tallies() -> None:
-    """Write what this process has counted so far."""
+    """Write what this process has counted so far; what cannot be written is tried again."""
     changed = _changed.copy()
     _changed.clear()
+    failed = []
     for tally in changed:
-        tally.write()
+        try:
+            tally.write()
+        except Exception:  # whatever it is, the others are written
+            logger.exception("figures are not written yet")
+            failed.append(tally)
+    if failed:
+        asyncio.get_running_loop().call_later(WRITTEN_AGAIN_SECONDS, _note_again, failed)
+
+
+def _note_again(tallies: Sequence[Tally]) -> None:
+    for tally in tallies:
+        note_changed(tally)
 
 
 class SummedHistogram(Histogram):

@@ -6,6 +6,7 @@ import random
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
 
+from app.core.monitoring import tallies
 from app.core.monitoring.request_meter import LATENCY_BY_ROUTE_SECONDS, LATENCY_SECONDS, count_request
 from app.core.monitoring.tallies import WRITTEN_EVERYWHERE_SECONDS, Observations, SummedHistogram, write_tallies
 
@@ -49,3 +50,28 @@ async def test_what_is_counted_is_written_a_moment_later_and_once() -> None:
     assert REGISTRY.get_sample_value("http_response_size_bytes_sum", {"handler": "/tallied"}) == 30.0
     bucket = {"method": "GET", "handler": "/tallied", "le": "0.005"}
     assert REGISTRY.get_sample_value("http_request_duration_seconds_bucket", bucket) == 6.0
+
+
+class Failing:
+    """Fails so often before it can be written."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures, self.written = failures, 0
+
+    def write(self) -> None:
+        """Count the successes."""
+        if self.failures:
+            self.failures -= 1
+            raise OSError
+        self.written += 1
+
+
+async def test_what_cannot_be_written_is_tried_again_and_takes_no_other_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "WRITTEN_AGAIN_SECONDS", 0.0)
+    noted = [Failing(failures=2), Failing(failures=0)]
+    for each in noted:
+        tallies.note_changed(each)
+
+    await asyncio.sleep(10 * WRITTEN_EVERYWHERE_SECONDS)
+
+    assert [each.written for each in noted] == [1, 1]
