@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 import pytest
@@ -44,6 +45,15 @@ def test_each_problem_has_a_name_of_its_own_and_says_what_to_do() -> None:
     for error, kind in PROBLEMS.items():
         assert kind.explanation, error
         assert kind.example, error
+
+
+def test_the_user_guide_says_of_each_problem_what_to_do() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "user-guide.md").read_text()
+    table = guide.partition("## Problems\n")[2].partition("\n## ")[0]
+
+    assert [
+        kind.slug for kind in (*PROBLEMS.values(), *FOUND_ON_THE_WAY_IN.values()) if f"`{kind.slug}`" not in table
+    ] == []
 
 
 def test_an_error_with_figures_repeats_them_as_members() -> None:
