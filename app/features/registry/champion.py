@@ -173,8 +173,11 @@ class ChampionHolder:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if await self._is_behind():
-                await asyncio.shield(self.reload())
+            try:
+                if await self._is_behind():
+                    await asyncio.shield(self.reload())
+            except Exception:  # whatever it was: who looks no more misses every promotion to come
+                logger.exception("the ledger was looked at in vain, the champion stays")
 
     async def _is_behind(self) -> bool:
         try:

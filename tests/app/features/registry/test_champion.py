@@ -174,6 +174,28 @@ async def test_a_promotion_whose_notification_was_lost_is_noticed(
     assert holder.serving(NOW).bundle_id == promoted
 
 
+async def test_an_error_that_nobody_foresaw_does_not_end_the_watch(
+    holder: ChampionHolder, db: AsyncSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champion_module, "POLL_SECONDS", 0.02)
+    load, failures = holder._load, [RuntimeError("unforeseen"), MemoryError()]
+
+    async def fail_at_first(line: Promotion, *, promotion: str) -> Champion | None:
+        if failures:
+            raise failures.pop()
+        return await load(line, promotion=promotion)
+
+    monkeypatch.setattr(holder, "_load", fail_at_first)
+    promoted = await promote(db, settings, history_used=942)
+    holder.start()
+    async with asyncio.timeout(5):
+        while holder.serving(NOW).bundle_id != promoted:  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.01)
+    await holder.stop()
+
+    assert failures == []
+
+
 async def test_reloading_tells_what_serves_and_what_stays_out(
     client: httpx.AsyncClient, admin: Account, registered_user: Account, db: AsyncSession, settings: Settings
 ) -> None:
