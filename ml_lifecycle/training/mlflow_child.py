@@ -10,6 +10,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ BUNDLE_FOLDER = "bundle"  # of a run's artifacts
 PARENT_TAG, NOTE_TAG = "mlflow.parentRunId", "mlflow.note.content"
 NICENESS = 10  # training has the processor first
 ERROR_LENGTH = 300
+FAILURES_IN_A_ROW, PAUSE_SECONDS = 3, 5.0  # MLflow's client repeats each call: a server that is gone costs seconds
 
 
 @dataclass(frozen=True)
@@ -215,16 +217,35 @@ def main() -> None:
         make_database(told["uri"])
         recorder = Recorder(MlflowClient(told["uri"], told["uri"]), told["artifacts"])
     except Exception as error:  # noqa: BLE001 (whatever keeps MLflow from starting is told, and harms nobody)
-        _answer(answers, error=error)
+        _answer(answers, None, error)
         return
+    asked = _Asked(recorder)
     while (line := lines.get()) is not None:
-        request = json.loads(line)
-        action: Callable[..., Any] = getattr(recorder, request["op"])
-        try:
-            _answer(answers, result=action(**request["arguments"]))
-        except Exception as error:  # noqa: BLE001 (one record less; the next may be taken)
-            _answer(answers, error=error)
+        _answer(answers, *asked.tell(json.loads(line)))
     recorder.close()
+
+
+class _Asked:
+    """Tells the recorder line after line; where MLflow fails again and again, lines are lost at once for a while."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._failures, self._again_at = 0, 0.0
+        self._error: Exception | None = None
+
+    def tell(self, request: Mapping[str, Any]) -> tuple[Any, Exception | None]:
+        """The result, or what kept it from being one."""
+        if self._failures >= FAILURES_IN_A_ROW and time.monotonic() < self._again_at:
+            return None, self._error
+        action: Callable[..., Any] = getattr(self._recorder, request["op"])
+        try:
+            result = action(**request["arguments"])
+        except Exception as error:  # noqa: BLE001 (one record less; the next may be taken)
+            self._failures, self._again_at = self._failures + 1, time.monotonic() + PAUSE_SECONDS
+            self._error = error
+            return None, error
+        self._failures = 0
+        return result, None
 
 
 def _own_output() -> TextIO:
@@ -244,7 +265,7 @@ def _read(lines: "queue.SimpleQueue[str | None]", grace_seconds: float) -> None:
     lines.put(None)
 
 
-def _answer(answers: TextIO, *, result: Any = None, error: Exception | None = None) -> None:
+def _answer(answers: TextIO, result: Any, error: Exception | None) -> None:
     reason = None if error is None else f"{type(error).__name__}: {error}".splitlines()[0][:ERROR_LENGTH]
     answers.write(json.dumps({"result": result, "error": reason}) + "\n")
     answers.flush()
