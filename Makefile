@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow test fuzz faults soak check format lock gate-study weaknesses clean
+.PHONY: help set-up demo serve mlflow test fuzz faults soak check format lock ray gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +34,10 @@ test: set-up ## All tests with branch coverage, 90 % at least
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
 	@FUZZ_CASES="$(or $(CASES),100)" $(BIN)/python -m pytest -p no:xdist --quiet tests/fuzz
 
-faults: set-up ## Processes killed, connections cut, at least 300 kills and 50,000 requests: about 15 minutes
+faults: set-up ## Processes killed, connections cut, at least 350 kills and 50,000 requests: about 20 minutes
 	@$(BIN)/python -m pytest -p no:xdist --quiet --long tests/faults
 	@$(BIN)/python -m tests.faults.siege
+	@$(BIN)/python -m tests.app.features.training.sabotage
 
 soak: set-up ## Half of what an API process can bear, for 30 minutes, and whether its memory grows
 	@$(BIN)/python -m tests.faults.soak
@@ -59,6 +60,9 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --extra redis -c requirements-dev.txt -o requirements.txt pyproject.toml
 	$(COMPILE) --extra keras --extra redis -c requirements-dev.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
+
+ray: set-up ## What takes minutes on a Ray cluster of this machine: ASHA, real networks, the same numbers as without
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py tests/ml_lifecycle/tuning/long_ray.py
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run

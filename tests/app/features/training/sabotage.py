@@ -93,7 +93,7 @@ class Sabotage:
     def _kept(self, worker: Any) -> Any:
         return worker if worker.poll() is None else self.start_worker("train")
 
-    async def _all_ended(self, workers: list[Any], seconds: float = 90.0) -> None:
+    async def _all_ended(self, workers: list[Any], seconds: float = 400.0) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and await self.statuses(lambda status: status not in ENDED):
             await asyncio.sleep(0.2)
@@ -153,18 +153,18 @@ async def _lay(settings: Settings, module: str, specs: list[Mapping[str, Any]], 
 def main() -> int:
     """Both kinds of jobs, each in an installation of its own; 1 where something is as it must not be."""
     rounds = (
-        (quick_child.MODULE, quick_specs(200), 40, 0.8),
-        (process.MODULE, real_specs(50), 10, 8.0),
+        (quick_child.MODULE, quick_specs(200), 40, 0.8, LEASE_SECONDS),
+        (process.MODULE, real_specs(50), 10, 20.0, 3 * LEASE_SECONDS),
     )
     sound = True
-    for module, specs, kills, pause in rounds:
+    for module, specs, kills, pause, lease in rounds:
         with tempfile.TemporaryDirectory() as home, temporary_database(migrated_template()) as url:
             settings = Settings(
                 _env_file=None,
                 home=Path(home),
                 database_url=SecretStr(url),
                 jwt_secret=SecretStr(SECRET),
-                job_lease_seconds=LEASE_SECONDS,
+                job_lease_seconds=lease,
                 log_level="ERROR",
             )
             collect(FeatureStore(settings.bars_uri), SampleSource(), ["IBM"])

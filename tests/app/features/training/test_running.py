@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.jobs import WorkerTools, defer
-from app.features.training import crud, service
+from app.features.training import child, crud, service
 from app.features.training.running import jobs_dir, run_attempt
 from app.features.training.tasks import look_once
 from app.models.training_job import TrainingJob
@@ -130,10 +131,10 @@ async def begin_endless(
 async def test_a_killed_child_is_a_failed_job(sessions: Sessions, tools: WorkerTools) -> None:
     """As when memory is short: a reason, at once; nothing of a bundle stays, and nothing that it started lives on."""
     job_id, running, job = await begin_endless(sessions, tools)
-    (child,) = children_of(os.getpid(), "quick_child")
+    (process,) = children_of(os.getpid(), "quick_child")
     assert job.progress is not None
 
-    kill(child)
+    kill(process)
     await running
 
     job = await look(sessions, job_id)
@@ -146,7 +147,7 @@ async def test_a_killed_child_is_a_failed_job(sessions: Sessions, tools: WorkerT
 async def test_a_cancelled_job_ends_its_process_and_leaves_nothing(sessions: Sessions, tools: WorkerTools) -> None:
     """With what that started; half of a bundle goes too."""
     job_id, running, job = await begin_endless(sessions, tools)
-    (child,) = children_of(os.getpid(), "quick_child")
+    (process,) = children_of(os.getpid(), "quick_child")
     assert len(left_in(tools.settings)) == 2
 
     async with sessions() as db:
@@ -156,7 +157,7 @@ async def test_a_cancelled_job_ends_its_process_and_leaves_nothing(sessions: Ses
 
     assert (await look(sessions, job_id)).status == "cancelled"
     assert job.progress is not None
-    assert not is_alive(child)
+    assert not is_alive(process)
     assert not is_alive(job.progress["helper"])
     assert left_in(tools.settings) == []
 
@@ -195,6 +196,15 @@ async def test_who_cannot_give_a_heartbeat_for_a_lease_ends_the_process(
     monkeypatch.undo()
     await look_once(tools)
     assert (await look(sessions, job_id)).status == "queued"
+
+
+def test_two_processes_do_not_work_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was only held up may come to itself while another has its job."""
+    child.hold(tmp_path / "job")
+    monkeypatch.setattr(child, "WAIT_SECONDS", 0.1)
+
+    with pytest.raises(child.FolderHeldError):
+        child.hold(tmp_path / "job")
 
 
 async def test_a_job_of_a_dead_worker_that_nobody_takes_over_has_failed_two_leases_later(
@@ -237,7 +247,7 @@ async def test_a_killed_workers_job_is_taken_over_and_goes_on(
     job_id = await ask(sessions, "train", {"steps": 60, "step_seconds": 0.05, "history_used": 940})
     first = start_worker("data", "train")
     await until(sessions, job_id, stepped)
-    (child,) = children_of(first.pid, "quick_child")
+    (process,) = children_of(first.pid, "quick_child")
     async with sessions() as db:
         await defer(db, FORGET_KEYS, lock="a test", timestamp=0)
         await db.commit()
@@ -250,7 +260,7 @@ async def test_a_killed_workers_job_is_taken_over_and_goes_on(
     kill(first.pid)
     first.wait()
     async with asyncio.timeout(2):
-        while is_alive(child):  # noqa: ASYNC110 (another process)
+        while is_alive(process):  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.02)
     job = await until(sessions, job_id, ended)
 
