@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -30,18 +31,23 @@ from tests.app.serving import SECRET, Server, serving
 from tests.app.windows import make_window
 from tests.database import migrated_template, temporary_database
 
-PASSWORD = "seven green herons wade"
+PASSWORD = "nine grey geese glide by"  # no example of the document: a password that is changed ends all sign-ins
 CASES = int(os.environ.get("FUZZ_CASES", "100"))  # of each operation, as each caller: half asked well, half badly
 ALIKE = 5  # of an operation that takes no input
 CONFIG = {
     "seed": 20261121,
+    # An API key that is made up, beside the caller's token, would be refused before anything else is looked at.
+    "generation": {"with-security-parameters": False},
     "checks": {
-        # 503 is a documented answer: an unseen ticker is still being collected, and nothing collects here.
+        # 503 is a documented answer; which ones are right here, `PENDING` says.
         "not_a_server_error": {"expected-statuses": ["2xx", "4xx", "503"]},
-        # 422 also says what no schema can: a password that is easily guessed, a ticker with too few bars.
+        # 422 also says what no schema can: a password that is easily guessed, a ticker with too few bars; 404 and 409
+        # what is there, 403 what a user may not, 401 a password or token that is none, 429 too many of those.
         "positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422", "429", "503"]},
     },
 }
+# The database is there and answers: what may be missing is what nothing collects, and what nobody has trained.
+PENDING = {"/problems/collection-pending", "/problems/closes-network-missing"}
 # Limits have tests of their own; here each request is to reach what it asks for.
 MANY = "1000000"
 UNHURRIED = {
@@ -132,7 +138,7 @@ def ways_to_ask() -> Iterator[Any]:
 def test_every_operation_answers_as_it_is_documented(
     operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, callers: Callers, counted: Counter[str]
 ) -> None:
-    """All of schemathesis' checks on every answer to either caller."""
+    """All of schemathesis' checks on every answer to either caller; no 503 because something is away, and no 401."""
     described = operation.definition.raw
     header_of = callers.new if described["operationId"] == "delete_me" else callers.usual
 
@@ -145,7 +151,10 @@ def test_every_operation_answers_as_it_is_documented(
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: Case) -> None:
         for admin in (False, True):
-            case.call_and_validate(base_url=callers.base_url, headers=header_of(admin=admin), timeout=30)
+            answer = case.call_and_validate(base_url=callers.base_url, headers=header_of(admin=admin), timeout=30)
+            assert answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE or answer.json()["type"] in PENDING
+            assert answer.status_code != HTTPStatus.UNAUTHORIZED or "security" not in described  # the caller is known
             counted["requests of which every answer passed all checks"] += 1
+            counted["of them were carried out"] += answer.status_code < HTTPStatus.BAD_REQUEST
 
     ask()
