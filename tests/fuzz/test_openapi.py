@@ -149,7 +149,7 @@ def test_every_operation_answers_as_it_is_documented(
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         for admin in (False, True):
             answer = case.call_and_validate(base_url=callers.base_url, headers=header_of(admin=admin), timeout=30)
             assert answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE or answer.json()["type"] in PENDING
