@@ -10,8 +10,10 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from contextlib import AbstractContextManager
 
     from data_pipeline.processing.bar_arrays import BarArrays
+    from ml_lifecycle.evaluation.backtest import InTurn
 
 DAY = ["%Y-%m-%d"]
 
@@ -50,6 +52,10 @@ def backtest(
     in_sample: Annotated[
         bool, typer.Option("--in-sample", help="Allow cutoffs that a bundle has seen: its figures then say nothing.")
     ] = False,
+    backend: Annotated[
+        str, typer.Option(help="local: this process; ray: RAY_ADDRESS, or a cluster started here. The same numbers.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, max=1000, help="Processes at a time, with --backend ray.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
     """Forecast at past cutoffs, each method seeing no later bar, write the quantiles and score them side by side.
@@ -69,6 +75,8 @@ def backtest(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the bar
     if refit_window not in ("expanding", "sliding"):
         raise ConfigurationError(f"--refit-window is expanding or sliding, not {refit_window}")
+    if backend not in ("local", "ray"):
+        raise ConfigurationError(f"--backend is local or ray, not {backend}")
     if end is not None and end < start:
         raise ConfigurationError(f"--to {end:%Y-%m-%d} is before --from {start:%Y-%m-%d}")
     plan = Plan(
@@ -81,14 +89,31 @@ def backtest(
     )
     chosen = choose_methods(methods or [], own or [], start=plan.start, refit=refit is not None, in_sample=in_sample)
     known = _read_bars(bars, tickers, chosen.members)
-    with counted("Backtesting") as progress:
+    with counted("Backtesting") as progress, _where(backend, workers) as in_turn:
         result = run_backtest(
-            chosen.methods, known, plan, out=out, reference=reference, adaptive=adaptive, progress=progress
+            chosen.methods,
+            known,
+            plan,
+            out=out,
+            reference=reference,
+            adaptive=adaptive,
+            progress=progress,
+            in_turn=in_turn,
         )
     if as_json:
         print_json(result.to_dict())
     else:
         show(result)
+
+
+def _where(backend: str, workers: int) -> AbstractContextManager[InTurn | None]:
+    from contextlib import nullcontext
+
+    if backend == "local":
+        return nullcontext()
+    from ml_lifecycle.evaluation.ray_backtest import on_ray
+
+    return on_ray(workers)
 
 
 def _steps(text: str) -> tuple[int, ...]:

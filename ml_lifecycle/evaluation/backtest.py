@@ -77,6 +77,7 @@ def backtest(
     learn_from: Mapping[str, BarArrays] | None = None,
     adaptive: Collection[str] = (),
     progress: Callable[[int, int, str], None] | None = None,
+    in_turn: "InTurn | None" = None,
 ) -> Iterator[Block]:
     """Forecast at each cutoff that a ticker traded on, some tickers at a time.
 
@@ -88,6 +89,7 @@ def backtest(
     adaptive : methods that appear once more, under ``name + ADAPTIVE``, with intervals that follow their own errors at
         the ticker (``adaptive_along``, a step for each outcome that has become known; a hole in the bars starts anew).
     progress : called with tickers done, tickers in all, and what is being done.
+    in_turn : who forecasts for the groups of tickers; None: this process, one after the other.
 
     Raises
     ------
@@ -108,18 +110,18 @@ def backtest(
     asked = [entry for ticker, bars in bars_by_ticker.items() for entry in _entries(ticker, bars, spans, needed)]
     if not asked:
         raise NothingToEvaluateError(f"no cutoff from {plan.start} on with {needed} bars up to it")
+    walk = Walk(methods, learnt, spans, plan.horizons, tuple(adaptive), levels)
+    groups = list(_in_groups(asked))
     done = 0
-    for group in _in_groups(asked):
-        answers = {
-            name: _answers(method, learnt.get(name), group, spans, plan.horizons) for name, method in methods.items()
-        }
-        for name in adaptive:
-            each = zip(group, answers[name], strict=True)
-            answers[name + ADAPTIVE] = [_adapted(entry, answer, levels, plan.horizons) for entry, answer in each]
+    for group, block in zip(groups, (in_turn or _here)(walk, groups), strict=True):
         done += len(group)
         if progress:
             progress(done, len(asked), group[-1].ticker)
-        yield Block.joined([_block(entry, number, answers, plan.horizons) for number, entry in enumerate(group)])
+        yield block
+
+
+def _here(walk: "Walk", groups: "Sequence[Group]") -> "Iterator[Block]":
+    return map(walk.block, groups)
 
 
 def common_levels(methods: Mapping[str, Method]) -> tuple[float, ...]:
@@ -145,6 +147,42 @@ class _Entry:
     bars: BarArrays
     ends: IntArray
     span: IntArray
+
+
+Group = tuple[_Entry, ...]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A backtest whose methods have learnt what they learn together: all that a process needs to go on with it.
+
+    ``learnt`` holds what methods of all tickers learnt, by span.
+    """
+
+    methods: Mapping[str, Method]
+    learnt: Mapping[str, Sequence[Forecaster]]
+    spans: Sequence[Span]
+    horizons: tuple[int, ...]
+    adaptive: tuple[str, ...]
+    levels: tuple[float, ...]
+
+    def block(self, group: Group) -> Block:
+        """The forecasts of a group of tickers.
+
+        Tickers of one group are asked together, and who else is asked can change a network's last bits: the groups are
+        the same wherever they are worked on.
+        """
+        answers = {
+            name: _answers(method, self.learnt.get(name), group, self.spans, self.horizons)
+            for name, method in self.methods.items()
+        }
+        for name in self.adaptive:
+            each = zip(group, answers[name], strict=True)
+            answers[name + ADAPTIVE] = [_adapted(entry, answer, self.levels, self.horizons) for entry, answer in each]
+        return Block.joined([_block(entry, number, answers, self.horizons) for number, entry in enumerate(group)])
+
+
+InTurn = Callable[[Walk, Sequence[Group]], Iterator[Block]]
 
 
 def _spans(plan: Plan, bars_by_ticker: Mapping[str, BarArrays]) -> list[Span]:
@@ -177,7 +215,7 @@ def _entries(ticker: str, bars: BarArrays, spans: Sequence[Span], history_needed
     return entries
 
 
-def _in_groups(asked: Iterable[_Entry]) -> Iterator[tuple[_Entry, ...]]:
+def _in_groups(asked: Iterable[_Entry]) -> Iterator[Group]:
     waiting = iter(asked)
     while group := tuple(islice(waiting, TICKERS_AT_ONCE)):
         yield group

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.processing.bar_arrays import BarArrays
-from ml_lifecycle.evaluation.backtest import ADAPTIVE, Method, Plan, backtest, common_levels
+from ml_lifecycle.evaluation.backtest import ADAPTIVE, InTurn, Method, Plan, backtest, common_levels
 from ml_lifecycle.evaluation.backtest_file import BacktestFile
 from ml_lifecycle.evaluation.backtest_losses import Outcomes
 from ml_lifecycle.evaluation.backtest_scores import BacktestScores, score_backtest
@@ -75,6 +75,7 @@ def run_backtest(
     learn_from: Mapping[str, BarArrays] | None = None,
     adaptive: bool = False,
     progress: Progress | None = None,
+    in_turn: InTurn | None = None,
 ) -> BacktestResult:
     """Run ``methods`` beside ``reference``, which joins them unasked, and score all.
 
@@ -82,6 +83,7 @@ def run_backtest(
     ----------
     out : where forecasts are written: that file for one method, one file for each of several (``file_of``); None: not.
     adaptive : show and write each of ``methods`` once more, with adaptive intervals.
+    in_turn : see ``backtest``.
 
     Raises
     ------
@@ -97,7 +99,15 @@ def run_backtest(
     with_outcome: Counter[str] = Counter()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(BacktestFile(path, levels)) for name, path in files.items()}
-        blocks = backtest(every, bars_by_ticker, plan, learn_from=learn_from, adaptive=adapted, progress=progress)
+        blocks = backtest(
+            every,
+            bars_by_ticker,
+            plan,
+            learn_from=learn_from,
+            adaptive=adapted,
+            progress=progress,
+            in_turn=in_turn,
+        )
         for block in blocks:
             for name, writer in writers.items():
                 writer.write(block, block.quantiles[name])

@@ -1,8 +1,7 @@
 """Networks on ONNX Runtime: the default engine, without TensorFlow."""
 
 from collections.abc import Mapping
-from copy import copy
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import onnxruntime
@@ -34,13 +33,27 @@ class OnnxEngine:
         ------
         BundleRefusedError : a graph is not one that a bundle may hold, or has other inputs and outputs.
         """
-        self._weights = manifest.member_weights
-        interface = manifest.network_interface()
-        self._sessions = {name: open_graph(graph, name, interface) for name, graph in sorted(graphs.items())}
+        self._graphs, self._weights, self._interface = graphs, manifest.member_weights, manifest.network_interface()
+        self._open()
+
+    def _open(self) -> None:
+        self._sessions = {
+            name: open_graph(graph, name, self._interface) for name, graph in sorted(self._graphs.items())
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """An engine travels to another process as its graphs: a session cannot."""
+        return {name: value for name, value in vars(self).items() if name != "_sessions"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._open()
 
     def without(self, name: str) -> Self:
         """The same average with one member left out; the other weights stay as they are."""
-        rest = copy(self)
+        rest = object.__new__(type(self))
+        vars(rest).update(vars(self))
+        rest._graphs = {member: graph for member, graph in self._graphs.items() if member != name}
         rest._sessions = {member: session for member, session in self._sessions.items() if member != name}
         return rest
 

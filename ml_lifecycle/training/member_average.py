@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,23 @@ class MemberAverage:
     Attributes
     ----------
     network : the Keras network.
-    trees : an ONNX Runtime session of ``export.scale_trees_graph``.
+    graph : of ``export.scale_trees_graph``; ``interface`` as ``onnx_engine.open_graph`` wants it.
     tree_share : weight of the trees' quantiles in the average.
     """
 
     network: Any
-    trees: Any
+    graph: bytes
+    interface: Mapping[str, tuple[int, ...]]
     tree_share: float
+
+    @cached_property
+    def trees(self) -> Any:
+        """An ONNX Runtime session."""
+        return open_graph(self.graph, TREES, self.interface)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """An average travels to another process as its graph: a session cannot."""
+        return {name: value for name, value in vars(self).items() if name != "trees"}
 
     def predict_on_batch(self, inputs: Mapping[str, Float32Array]) -> FloatArray:
         """Quantiles in scaled units, shape ``(batch, n_horizons, n_levels)``."""
@@ -44,7 +55,7 @@ def averaged(network: Any, graph: bytes | None, config: TrainingConfig) -> Any:
         "context": (len(spec.context_columns),),
         "quantiles": (len(config.horizons), len(config.levels)),
     }
-    return MemberAverage(network, open_graph(graph, TREES, interface), config.tree_share)
+    return MemberAverage(network, graph, interface, config.tree_share)
 
 
 def load_average(checkpoint: Checkpoint) -> Any:

@@ -47,6 +47,7 @@ def _tuner(work: "Work", study: Study, remaining: int, told: Callable[[TrialReco
     travelling = replace(work, place=StudyPlace("", work.place.name), scratch=None)
     trainable = tune.with_resources(tune.with_parameters(_objective, work=travelling), {"cpu": 1})
     tuning: dict[str, Any] = {"metric": "gain", "mode": "max", "max_concurrent_trials": spec.workers}
+    tuning["reuse_actors"] = True  # TensorFlow is imported once for each process, not for each trial
     param_space: dict[str, Any] | None = None
     if spec.is_grid:
         param_space = {CHOICE: tune.grid_search(study.untried())}

@@ -36,7 +36,7 @@ class NothingTunedError(ClosecastError):
 
 
 class ClusterUnavailableError(ClosecastError):
-    """No Ray cluster answers at ``RAY_ADDRESS``: start it, or leave the variable out for one on this machine."""
+    """No Ray cluster answers at ``RAY_ADDRESS``, or none could be started here: see what it says, or work without."""
 
 
 class NothingToChooseError(ClosecastError):

@@ -1,0 +1,97 @@
+"""What runs on a Ray cluster: one is started for the whole file, on loopback, and ended.
+
+`make ray` runs what takes longer (``long_ray.py``).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml_lifecycle.evaluation.backtest import TICKERS_AT_ONCE, Plan, backtest
+from ml_lifecycle.evaluation.forecasters import NaiveForecaster
+from ml_lifecycle.evaluation.methods.ewma_fhs import EwmaFhsMethod
+from ml_lifecycle.evaluation.ray_backtest import on_ray
+from ml_lifecycle.training.ray_cluster import ray_cluster
+from ml_lifecycle.training.tune import tune
+from tests.made_up_bars import make_bars
+from tests.ml_lifecycle.tuning.made_up import SPACE, VERSION, Widths, make_work
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def cluster(network_guard: object) -> Iterator[None]:
+    """Two processes of a cluster of our own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with ray_cluster(2):
+            yield
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ray_tries_the_same_grid_with_the_same_scores_and_keeps_it_in_the_same_study(tmp_path: Path) -> None:
+    space = SPACE.model_copy(update={"parameters": {"learning_rate": [0.001, 0.002]}})
+    told = {"search": "grid", "space": space, "workers": 2}
+
+    here = tune(make_work(tmp_path, Widths(), study="here", **told), VERSION)
+    there = tune(make_work(tmp_path, Widths(), study="there", backend="ray", **told), VERSION)
+
+    assert [(each.params, each.value, each.series()) for each in there.records] == [
+        (each.params, each.value, each.series()) for each in here.records
+    ]
+    assert there.skill == here.skill
+    assert tune(make_work(tmp_path, Widths(log=tmp_path / "log"), study="there", **told), VERSION).records
+    assert not (tmp_path / "log").exists()  # nothing is left to be tried, by whichever backend
+
+
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_backtests_of_many_tickers_are_the_same_on_ray_to_the_bit(place: str) -> None:
+    bars = {f"T{number:02}": make_bars(700, seed=number) for number in range(TICKERS_AT_ONCE + 3)}
+    plan = Plan(start=make_bars(700).trading_day[600].item(), every=20)
+    methods = {"naive": NaiveForecaster(), "ewma_fhs": EwmaFhsMethod()}
+
+    expected = list(backtest(methods, bars, plan))
+    with on_ray(2) if place == "there" else nullcontext() as in_turn:
+        found = list(backtest(methods, bars, plan, in_turn=in_turn))
+
+    assert len(found) == len(expected) == 2
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.ticker, other.ticker)
+        for name in methods:
+            np.testing.assert_array_equal(one.quantiles[name], other.quantiles[name])
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_cluster_of_our_own_listens_on_loopback_alone() -> None:
+    """Ray's own processes are not under the guard of this one: what they listen at is looked up."""
+    places: set[str] = set()
+    for pid in descendants(os.getpid()):
+        with suppress(FileNotFoundError):  # it has ended
+            places |= listening(pid)
+
+    assert places
+    assert all(place.endswith("0100007F") or place == f"{1:032X}" for place in places)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that this one started, and those that they did."""
+    children: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError):
+            children += map(int, task.read_text().split())
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses, in hexadecimal, at which a process takes TCP connections."""
+    links = [str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir()]
+    own = {link.removeprefix("socket:[").rstrip("]") for link in links if link.startswith("socket:")}
+    rows = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()
+    ]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in own}
