@@ -46,6 +46,7 @@ from app.features.track_record.router import explanations as explanations_router
 from app.features.track_record.router import router as track_record_router
 from app.features.training.router import router as training_router
 from app.features.training.streams import JobStreams
+from app.features.training.tune_router import router as tune_router
 from app.features.users.router import router as users_router
 from data_pipeline.processing.own_columns import allow
 
@@ -127,6 +128,7 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         market_data_router,
         drift_router,
         training_router,
+        tune_router,
         configuration_router,
     ):
         app.include_router(router)

@@ -25,7 +25,7 @@ LARGEST_GRID = 10_000
 # Horizons and levels are what is measured, days are the folds'; a seed that wins has been lucky and nothing else.
 FIXED: Final = PARTS_OF_TIME | {"name", "seed", "horizons", "levels", "input_kind", "own_columns", "fine_tune"}
 TUNABLE: Final = frozenset(TrainingConfig.model_fields) - FIXED
-_READ = ("columns", "context_columns", "lookback", "scale_length")  # what decides how many bars a forecast needs
+_READ = ("columns", "context_columns", "scale_length")  # with the lookback, what decides how many bars are needed
 _BODY = ("layers", "hidden_size", "num_layers", "dropout")
 
 Scalar = bool | int | float | str
@@ -94,7 +94,7 @@ class Range(BaseModel):
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
 
-Parameter = Range | Annotated[list[Value], Field(min_length=1, max_length=100)]
+Parameter = Range | Annotated[list[Value], Field(min_length=1, max_length=50)]
 
 
 class SearchSpace(BaseModel):
@@ -111,7 +111,7 @@ class SearchSpace(BaseModel):
 
     base: Annotated[str, Field(min_length=1, max_length=1000)] = "default"
     strategies: Annotated[tuple[str, ...], Field(min_length=1)] = (OWN_STRATEGY,)
-    parameters: dict[str, Parameter] = {}
+    parameters: Annotated[dict[str, Parameter], Field(max_length=20)] = {}
 
     @field_validator("strategies")
     @classmethod
@@ -218,12 +218,17 @@ class Candidates:
 
     @cached_property
     def history_needed(self) -> int:
-        """Bars that every configuration of the space can forecast from."""
-        deciding = {name: self._extremes(name) for name in _READ if name in self.space.parameters}
+        """Bars that every configuration of the space can forecast from.
+
+        ``InputSpec.history_needed`` is the largest of three terms, of lookback and columns, of the context, and of the
+        scale: with the longest lookback, each of the others alone brings its own to its height.
+        """
+        longest = {"lookback": max(self._extremes("lookback"))} if "lookback" in self.space.parameters else {}
+        alone = [{name: value} for name in _READ if name in self.space.parameters for value in self._extremes(name)]
         choices = (
-            {**self.first(), STRATEGY: strategy, **dict(zip(deciding, chosen, strict=True))}
+            {**self.first(), **longest, **changed, STRATEGY: strategy}
             for strategy in self.space.strategies
-            for chosen in product(*deciding.values())
+            for changed in ({}, *alone)
         )
         return max(self.config(choice).input_spec.history_needed for choice in choices)
 

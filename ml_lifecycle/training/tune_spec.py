@@ -13,7 +13,7 @@ from ml_lifecycle.training.search_space import SearchSpace, every_strategy, load
 Backend = Literal["local", "ray"]
 Search = Literal["grid", "tpe", "asha"]
 MOST_TRIALS = 10_000
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 
 
 class TuneSpec(BaseModel):

@@ -35,11 +35,15 @@ async def record_training(
     second = await client.post("/train", json=WISH, headers=headers)
     cancelled = await client.delete(second.headers["location"], headers=headers)
     assert cancelled.status_code == 200, cancelled.text
-    updating = asked.json() | {"kind": "update", "message": asked.json()["message"].replace("train", "update", 1)}
+    updating, tuning = (
+        asked.json() | {"kind": kind, "message": asked.json()["message"].replace("train", kind, 1)}
+        for kind in ("update", "tune")
+    )
     job["result"]["scores"] = listed["items"][0]["result"]["scores"] = job["result"]["scores"][:1]
     return {
         "train": asked.json(),
         "update_champion": updating,
+        "tune": tuning,
         "read_job": job,
         "list_jobs": listed,
         "read_job_logs": lines,

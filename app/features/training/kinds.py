@@ -31,6 +31,7 @@ with its message as the reason.
 RUNNERS: Final[Mapping[str, str]] = {
     "train": "app.features.training.run_train:run",
     "update": "app.features.training.run_update:run",
+    "tune": "app.features.training.run_tune:run",
     "drift": "app.features.drift.run_drift:run",
 }
 
