@@ -323,11 +323,11 @@ async def outdated_figures(db: AsyncSession, today: date) -> list[tuple[str, str
     return [(kind, bundle_id) for kind, bundle_id in await db.execute(rows)]
 
 
-async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, step: int) -> Sequence[RowMapping]:
-    """Rows of ``ScoreDay`` as mappings, oldest first."""
+async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, steps: Sequence[int]) -> Sequence[RowMapping]:
+    """Rows of ``ScoreDay`` as mappings, by step, oldest first."""
     day = ScoreDay.__table__
-    rows = select(day).where(day.c.kind == kind, day.c.bundle_id == bundle_id, day.c.step == step)
-    return (await db.execute(rows.order_by(day.c.trading_day))).mappings().all()
+    rows = select(day).where(day.c.kind == kind, day.c.bundle_id == bundle_id, day.c.step.in_(steps))
+    return (await db.execute(rows.order_by(day.c.step, day.c.trading_day))).mappings().all()
 
 
 async def figures_of(

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from sqlalchemy import RowMapping
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.jobs import WorkerTools
 from app.features.track_record import crud
@@ -45,7 +45,8 @@ async def refresh_figures(tools: WorkerTools, scored: Iterable[Subject]) -> int:
     for kind, bundle_id in subjects:
         async with tools.sessions() as db:
             await crud.lock_work(db, crud.Work.FIGURES)
-            sums = {horizon: await _sums(db, kind, bundle_id, horizon) for horizon in HORIZONS}
+            rows = await crud.sums_by_day(db, kind, bundle_id, HORIZONS)
+            sums = {step: day_sums(list(days)) for step, days in groupby(rows, key=lambda row: row["step"])}
             levels = await crud.bundle_levels(db, bundle_id)
             figures = await asyncio.to_thread(_every_window, sums, levels, kind, now.date())
             await crud.replace_figures(db, kind, bundle_id, figures, now)
@@ -70,10 +71,6 @@ def _every_window(
 def window_of(sums: DaySums, days: int, today: date) -> DaySums:
     """The sums of the last ``days`` calendar days, today included; of all days for ``ALL_DAYS``."""
     return sums if days == ALL_DAYS else sums.after(np.datetime64(today - timedelta(days=days), "D"))
-
-
-async def _sums(db: AsyncSession, kind: str, bundle_id: str, horizon: int) -> DaySums:
-    return day_sums(await crud.sums_by_day(db, kind, bundle_id, horizon))
 
 
 def day_sums(rows: Sequence[RowMapping]) -> DaySums:
