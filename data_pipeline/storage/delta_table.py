@@ -128,7 +128,10 @@ def retry_conflicts(write: Callable[[], Result]) -> Result:
     """
     try:
         return _retried(write)
-    except OSError as error:
+    except (OSError, DeltaError) as error:
+        # What delta-rs has no class of its own for comes from the disk or the network.
+        if isinstance(error, DeltaError) and type(error) is not DeltaError:
+            raise
         raise StoreUnavailableError(_first_line(error)) from error
 
 
