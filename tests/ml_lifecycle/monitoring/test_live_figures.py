@@ -99,7 +99,8 @@ def covered(share: float, *, n_days: int, n_tickers: int, together: bool, seed: 
     """How many of each day's forecasts held; ``together``: all of a day or none."""
     rng = np.random.default_rng(seed)
     held = rng.random((n_days, 1 if together else n_tickers)) < share
-    return np.broadcast_to(held, (n_days, n_tickers)).sum(axis=1).astype(np.float64)
+    counts: FloatArray = np.broadcast_to(held, (n_days, n_tickers)).sum(axis=1).astype(np.float64)
+    return counts
 
 
 @pytest.mark.parametrize("together", [False, True])
