@@ -1,8 +1,8 @@
 """How many requests come in one stretch of time, counted without the database.
 
 In Redis for all processes together where one is named. Else each process counts its own in memory and allows its share
-of the limit, so that all of them together never allow more than the whole; a client whose connections all end at one
-process then gets that share only.
+of the limit, so that all of them together never allow more than the whole (unless there are more processes than the
+limit has requests: each allows one); a client whose connections all end at one process then gets that share only.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class BurstCounters:
         window = self._memory.get(burst.name)
         if window is None:
             window = self._memory[burst.name] = SlidingWindow(burst.seconds)
-        amount = ceil(burst.amount / self._processes)
+        amount = max(1, burst.amount // self._processes)
         is_counted, left, resets_in = window.count(subject, amount, time())
         return Left(burst.name, amount, burst.seconds, left, max(1, ceil(resets_in)), is_over=not is_counted)
 

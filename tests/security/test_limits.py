@@ -95,13 +95,17 @@ async def test_v2_4_1_a_day_has_so_many_forecasts_whoever_of_a_user_s_programs_a
     assert (await client.get("/predictions", headers=registered_user.headers)).status_code == 200
 
 
-async def test_v2_4_1_processes_that_count_for_themselves_allow_their_share(settings: Settings) -> None:
-    counters = BurstCounters(settings.model_copy(update={"workers": 4}))
+@pytest.mark.parametrize(("workers", "share"), [(3, 2), (4, 1), (9, 1)])
+async def test_v2_4_1_processes_that_count_for_themselves_allow_their_share(
+    workers: int, share: int, settings: Settings
+) -> None:
+    """Of six, together never more than the whole; but each allows one."""
+    counters = BurstCounters(settings.model_copy(update={"workers": workers}))
 
     counted = [await counters.count(BURST, "ada") for _ in range(4)]
 
-    assert [left.is_over for left in counted] == [False, False, True, True]  # a fourth of six, rounded up
-    assert [left.left for left in counted] == [1, 0, 0, 0]
+    assert [left.is_over for left in counted] == [False] * share + [True] * (4 - share)
+    assert [left.left for left in counted] == [*range(share)][::-1] + [0] * (4 - share)
     assert not (await counters.count(BURST, "bob")).is_over
     assert not (await counters.count(Burst("sign-in", 6, 60), "ada")).is_over
 
