@@ -119,8 +119,9 @@ class Recorder:
 
     def close(self) -> None:
         """Say of each run that was not ended that it was killed."""
-        for run in self._open & self._ids.keys():
+        for run in sorted(self._open & self._ids.keys()):
             self._client.set_terminated(self._ids[run], "KILLED")
+            self._open.discard(run)
 
     def _id(self, run: str) -> str:
         if run not in self._ids:

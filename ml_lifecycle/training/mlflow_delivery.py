@@ -19,6 +19,7 @@ from typing import IO, Any
 from data_pipeline.errors import ClosecastError
 
 MOST_WAITING = 10_000  # lines, some kilobytes each at most
+LOOK_SECONDS = 0.02
 LAST_WORDS_SECONDS = 1.0  # for the threads of a process that has ended
 
 # Read in MLflow's code (3.17): either of the first two ends its telemetry, the third a hint for coding agents.
@@ -89,6 +90,7 @@ class Delivery:
         self._tracker = tracker
         self._waiting: queue.Queue[str | None] = queue.Queue(MOST_WAITING)
         self._told = 0
+        self._closed = False
         self._answers: list[dict[str, Any]] = []
         self._trouble: str | None = None
         self._process = self._start()
@@ -105,17 +107,26 @@ class Delivery:
     def close(self, timeout_seconds: float) -> Delivered:
         """Wait until all is delivered, ``timeout_seconds`` at most, then end the process either way."""
         deadline = time.monotonic() + timeout_seconds
-        if self._process is not None:
-            try:
-                self._waiting.put(None, timeout=timeout_seconds)
-                self._process.wait(max(0.0, deadline - time.monotonic()))
-            except (queue.Full, subprocess.TimeoutExpired):
-                self._trouble = self._trouble or f"no answer within {timeout_seconds:g} s"
-                self._process.kill()
+        if self._process is not None and not self._closed:
+            self._closed = True
+            with suppress(queue.Full):
+                self._waiting.put(json.dumps({"op": "close", "arguments": {}}), timeout=timeout_seconds)
+                self._waiting.put(None, timeout=max(0.0, deadline - time.monotonic()))
+            while self._process.poll() is None and not self._all_answered and time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+            if self._process.poll() is None:
+                if not self._all_answered:
+                    self._trouble = self._trouble or f"no answer within {timeout_seconds:g} s"
+                self._process.kill()  # where all is answered: its own way out takes a second, and does nothing more
                 self._process.wait()
             for thread in self._threads:
                 thread.join(LAST_WORDS_SECONDS)
         return self._delivered()
+
+    @property
+    def _all_answered(self) -> bool:
+        """Every line that was told, and the one that closes."""
+        return len(self._answers) > self._told
 
     def results(self) -> list[Any]:
         """What the lines were answered with so far, in their order."""
@@ -165,8 +176,9 @@ class Delivery:
                 self._answers.append(json.loads(line))
 
     def _delivered(self) -> Delivered:
-        refused = [answer["error"] for answer in self._answers if answer["error"] is not None]
-        taken = len(self._answers) - len(refused)
+        answers = self._answers[: self._told]
+        refused = [answer["error"] for answer in answers if answer["error"] is not None]
+        taken = len(answers) - len(refused)
         reason = refused[0] if refused else self._trouble
         return Delivered(taken, self._told, reason if taken < self._told else None)
 
