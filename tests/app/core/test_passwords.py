@@ -2,22 +2,30 @@
 
 import asyncio
 import os
+import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from time import perf_counter
+from time import perf_counter, sleep
 
 import pytest
 
-from app.core.passwords import MOST_WAITING, NICENESS, HashingBusyError, PasswordHasher
+from app.core.hashing_process import NICENESS
+from app.core.passwords import MOST_WAITING, HashingBusyError, PasswordHasher, _idle
 
 PASSWORD = "seven green herons wade"
+ASK_AND_WAIT = """
+import asyncio, time
+from app.core import passwords
+asyncio.run(passwords.PasswordHasher().hash("seven green herons wade"))
+print(passwords._idle[0].pid, flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
 def hasher() -> Iterator[PasswordHasher]:
-    """A pool of one thread."""
-    hasher = PasswordHasher(threads=1)
+    """One password at a time."""
+    hasher = PasswordHasher(at_once=1)
     yield hasher
     hasher.close()
 
@@ -65,12 +73,59 @@ async def test_the_event_loop_runs_on_while_passwords_are_hashed(hasher: Passwor
     assert turns > 10  # four hashes take about 100 ms: on the loop there would be hardly a turn between them
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
 async def test_hashing_stands_back_behind_the_event_loop(hasher: PasswordHasher) -> None:
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    """In a process of its own, so that it never holds this interpreter's lock while it waits for a core."""
+    await hasher.hash(PASSWORD)
 
-    assert await hasher._run(niceness) == min(19, niceness() + NICENESS)
+    ours, theirs = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (os.getpid(), _idle[-1].pid))
+    assert theirs == min(19, ours + NICENESS)
+
+
+async def test_a_process_that_was_killed_is_replaced(hasher: PasswordHasher) -> None:
+    hashed = await hasher.hash(PASSWORD)
+    killed = list(_idle)
+    for process in killed:
+        process.kill()
+        process.wait()
+
+    assert await hasher.verify(PASSWORD, hashed)
+    assert not set(_idle) & set(killed)
+
+
+async def test_what_is_no_hash_is_told_and_harms_nobody_else(hasher: PasswordHasher) -> None:
+    hashed = await hasher.hash(PASSWORD)
+    processes = list(_idle)
+
+    with pytest.raises(ValueError, match="hash"):
+        await hasher.verify(PASSWORD, "none")
+
+    assert await hasher.verify(PASSWORD, hashed)
+    assert _idle == processes
+
+
+async def test_passwords_may_have_any_characters(hasher: PasswordHasher) -> None:
+    """Line ends and quotes too: a question is one line of JSON."""
+    odd = 'a\nb"\\ \u2028 \N{SNOWMAN} seven herons'
+
+    assert await hasher.verify(odd, await hasher.hash(odd))
+
+
+def test_the_processes_end_with_who_asked_them() -> None:
+    """Killed, too: nobody is left to close anything, and stdin ends all the same."""
+    asker = subprocess.Popen([sys.executable, "-c", ASK_AND_WAIT], stdout=subprocess.PIPE, text=True)
+    assert asker.stdout is not None
+    pid = int(asker.stdout.readline())
+    os.kill(pid, 0)
+    asker.kill()
+    asker.communicate()
+
+    for _ in range(500):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        sleep(0.01)
+    pytest.fail("it still runs")
 
 
 async def test_beyond_a_number_of_waiting_ones_a_password_is_refused_at_once(hasher: PasswordHasher) -> None:
