@@ -43,13 +43,13 @@ from app.schemas.user import UserRead
 router = APIRouter(prefix="/auth", tags=["accounts"])
 
 
-def sign_ins_of(request: Request) -> SignIns:
+async def sign_ins_of(request: Request) -> SignIns:
     """The use cases, as this process was started with them."""
     sign_ins: SignIns = request.app.state.sign_ins
     return sign_ins
 
 
-def client_of(request: Request) -> Client:
+async def client_of(request: Request) -> Client:
     """Where the request came from."""
     return Client(address=client_network(request), user_agent=request.headers.get("user-agent", ""))
 

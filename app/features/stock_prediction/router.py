@@ -100,7 +100,7 @@ POST_PROBLEMS = problem_responses(
 NOT_MODIFIED: Responses = {304: {"description": "You hold this answer already (`If-None-Match`); it is logged too."}}
 
 
-def forecast_desk(request: Request) -> ForecastDesk:
+async def forecast_desk(request: Request) -> ForecastDesk:
     """The one of this process."""
     desk: ForecastDesk = request.app.state.forecast_desk
     return desk
