@@ -109,6 +109,23 @@ def export(
         err.print(f"{rows:,} bars of data version {number} written to {out}", soft_wrap=True)
 
 
+@app.command()
+def vacuum(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete files that only old data versions need; those that a bundle or an open forecast names stay whole.
+
+    A part of `closecast cleanup`, which the worker does each night (docs/cleaning.md).
+
+    Example: [bold]closecast data vacuum --dry-run[/bold]
+    """
+    from app.features.cleaning.bars import Bars
+    from cli.cleaning import clean_up_and_tell
+
+    clean_up_and_tell(dry_run=dry_run, as_json=as_json, rules=[Bars()])
+
+
 def _store() -> FeatureStore:
     from cli.settings import read_settings
     from data_pipeline.storage.feature_store import FeatureStore

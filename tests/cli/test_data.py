@@ -1,11 +1,13 @@
 """`closecast data` and `closecast predict` on stored bars: no server, no network."""
 
 import json
+import os
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from app.features.cleaning import bars
 from tests.cli.conftest import Closecast
 
 
@@ -103,3 +105,22 @@ def test_a_forecast_that_cannot_be_made_is_one_line(closecast: Closecast) -> Non
         done = closecast("predict", *arguments)
         assert (done.code, done.out) == (code, ""), (arguments, done.err)
         assert "Traceback" not in done.err
+
+
+@pytest.mark.usefixtures("database", "sample")
+def test_a_vacuum_is_the_part_of_the_clean_up_that_is_about_bars(
+    closecast: Closecast, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bars, "_vacuum", lambda *_, **__: ["part-0.parquet"])
+    broken_off = home / "checkpoints" / "lstm"
+    broken_off.mkdir(parents=True)
+    os.utime(broken_off, (0, 0))
+
+    told = json.loads(closecast("data", "vacuum", "--dry-run", "--json").out)
+    whole = json.loads(closecast("cleanup", "--dry-run", "--json").out)
+    done = json.loads(closecast("data", "vacuum", "--json").out)
+
+    assert [item["name"] for item in told["items"]] == ["part-0.parquet"]
+    assert {item["kind"] for item in whole["items"]} == {"bars", "checkpoint"}
+    assert (done["dry_run"], done["items"]) == (False, told["items"])
+    assert broken_off.exists()

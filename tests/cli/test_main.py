@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from app.features.registry.errors import GateNotPassedError
 from app.supervisor import listening
+from app.worker import possible_queues
 from cli import main
 from cli.exit_codes import exit_code
 from ml_lifecycle.evaluation.evaluate import InSampleError
@@ -38,8 +39,9 @@ def test_all_the_promised_commands_are_there() -> None:
         *(("users", name) for name in ("create", "list", "scopes", "disable", "enable", "password", "delete")),
         *(("keys", name) for name in ("create", "list", "revoke")),
         *(("drift",), ("pipeline",)),
+        *(("tune",), ("champion",)),
         *(("cleanup",), ("backup",), ("restore",), ("doctor",)),
-        *(("predict",), *(("data", name) for name in ("versions", "check", "export"))),
+        *(("predict",), *(("data", name) for name in ("versions", "check", "export", "vacuum"))),
         *(("rollback",), *(("models", name) for name in ("show", "diff", "history", "shadow"))),
     }
     assert set(commands()) == promised
@@ -134,6 +136,20 @@ def test_serve_tells_a_taken_port_before_it_starts_a_database(
 def test_serve_refuses_a_known_secret(closecast: Closecast, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOSECAST_JWT_SECRET", "your-secret-key-your-secret-key-your-secret-key")
     assert closecast("serve").code == 2
+
+
+def test_a_worker_says_which_queues_there_are_and_what_they_need(
+    closecast: Closecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it looks for a database; where TensorFlow is not installed, a worker takes no training."""
+    unknown = closecast("worker", "--queues", "data,trian")
+    monkeypatch.setattr("app.worker.find_spec", lambda _: None)
+    unable = closecast("worker", "--queues", "train")
+
+    assert (unknown.code, unknown.err) == (2, "closecast: there is no queue 'trian': data, train are\n")
+    assert unable.code == 2
+    assert "needs TensorFlow" in unable.err
+    assert possible_queues() == ("data",)
 
 
 def test_what_needs_a_database_says_how_to_get_one(closecast: Closecast) -> None:
