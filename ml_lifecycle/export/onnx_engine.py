@@ -1,6 +1,7 @@
 """Networks on ONNX Runtime: the default engine, without TensorFlow."""
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, Self
 
 import numpy as np
@@ -61,7 +62,7 @@ class OnnxEngine:
         """As ``Engine.quantiles``."""
         inputs = {"window": window, "context": context}
         parts = [self._weights[name] * run_graph(session, inputs) for name, session in self._sessions.items()]
-        average: FloatArray = np.sum(parts, axis=0)
+        average: FloatArray = reduce(np.add, parts)  # a sum over a new axis takes 6 µs of one window's 60
         return average
 
 
