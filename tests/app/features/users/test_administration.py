@@ -10,9 +10,12 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.identities import FRESH_SECONDS
+from app.config import Settings
 from app.features.users.service import create_user
+from app.main import create_app
 from tests.app.accounts import Account, sign_in
+
+PASSWORD = "seven green herons wade"
 
 
 async def patch(client: httpx.AsyncClient, admin: Account, user_id: UUID, body: Any) -> httpx.Response:
@@ -57,10 +60,36 @@ async def test_an_account_that_is_disabled_by_hand_stops_within_a_second(
     await db.execute(text("UPDATE users SET disabled_at = now()"))
     await db.commit()
 
-    await asyncio.sleep(FRESH_SECONDS)
+    await asyncio.sleep(1.0)
     assert await status_of(client, registered_user) == 401
     refreshed = await client.post("/auth/refresh", json={"refresh_token": registered_user.refresh_token})
     assert refreshed.status_code == 401
+
+
+async def test_v7_4_1_what_is_taken_away_is_gone_in_other_processes_within_a_second(
+    client: httpx.AsyncClient, app: FastAPI, settings: Settings, db: AsyncSession, admin: Account
+) -> None:
+    """Whatever is remembered there of who just asked: a sign-out, a disabled account, a changed password."""
+    for name in ("leaves", "disabled", "changes"):
+        await create_user(db, app.state.passwords, email=f"{name}@example.org", password=PASSWORD)
+    leaves, disabled, changes = everybody = [
+        await sign_in(client, email=f"{name}@example.org", password=PASSWORD)
+        for name in ("leaves", "disabled", "changes")
+    ]
+    other = create_app(settings)
+    async with (
+        other.router.lifespan_context(other),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=other), base_url="http://other") as elsewhere,
+    ):
+        assert [await status_of(elsewhere, each) for each in everybody] == [200] * 3
+        await client.post("/auth/logout", json={"refresh_token": leaves.refresh_token})
+        await patch(client, admin, disabled.id, {"disabled": True})
+        wish = {"current_password": PASSWORD, "new_password": "eleven quiet tides return"}
+        await client.post("/users/me/password", json=wish, headers=changes.headers)
+
+        await asyncio.sleep(1.0)
+
+        assert [await status_of(elsewhere, each) for each in everybody] == [401] * 3
 
 
 async def test_who_does_not_know_the_password_does_not_learn_that_an_account_is_disabled(
@@ -152,7 +181,7 @@ async def test_pages_show_every_account_once_though_accounts_come_in_between(
 ) -> None:
     made = [f"user{number}@example.org" for number in range(5)]
     for email in made:
-        await create_user(db, app.state.passwords, email=email, password="seven green herons wade")
+        await create_user(db, app.state.passwords, email=email, password=PASSWORD)
     await db.execute(text("UPDATE users SET created_at = '2026-01-01' WHERE email LIKE 'user%'"))  # ties are broken too
     await db.commit()
 
@@ -166,7 +195,7 @@ async def test_pages_show_every_account_once_though_accounts_come_in_between(
         if cursor is None:
             break
         if len(seen) == 2:
-            await create_user(db, app.state.passwords, email="late@example.org", password="seven green herons wade")
+            await create_user(db, app.state.passwords, email="late@example.org", password=PASSWORD)
 
     assert sorted(seen[:5]) == made
     assert seen[5:] == [admin.email, "late@example.org"]
