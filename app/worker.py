@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Collection, Coroutine
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from procrastinate import App, JobContext
@@ -34,6 +35,11 @@ AT_ONCE = {DATA_QUEUE: 4, TRAIN_QUEUE: 1, TRACK_QUEUE: 1}
 GRACE_SECONDS = {DATA_QUEUE: 20.0, TRAIN_QUEUE: 0.0, TRACK_QUEUE: 20.0}
 STALLED_AFTER_SECONDS = 30  # without a heartbeat; three were due
 KEPT = timedelta(days=7)  # failed jobs, for whoever looks into them
+
+
+def possible_queues() -> tuple[str, ...]:
+    """The queues that this installation has the requirements for."""
+    return QUEUES if find_spec("tensorflow") is not None else (DATA_QUEUE,)
 
 
 def run(settings: Settings, queues: Collection[str] = QUEUES) -> None:

@@ -15,18 +15,18 @@ RECENT = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now(
 
 
 def serve_jobs(settings: Settings, queues: Collection[str] | None = None) -> None:
-    """Work on ``queues``, on all where none is named, until SIGTERM; the jobs at hand are finished or put back.
+    """Work on ``queues`` until SIGTERM, None: on all that are possible; the jobs at hand are finished or put back.
 
     Raises
     ------
     ServiceError : the port for the metrics is taken.
     """
-    from app.worker import QUEUES, run
+    from app.worker import possible_queues, run
 
     end_with_supervisor()
     if settings.worker_metrics_port is not None:
         _serve_metrics(settings.worker_metrics_port)
-    run(settings, queues or QUEUES)
+    run(settings, queues or possible_queues())
 
 
 def _serve_metrics(port: int) -> None:

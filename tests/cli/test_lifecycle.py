@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -198,6 +199,27 @@ def test_a_configuration_that_cannot_be_names_its_field(closecast: Closecast, tm
     assert refused.code == 2
     assert "hidden_size" in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_the_whole_way_can_be_tried_without_leaving_anything(
+    closecast: Closecast, home: Path, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sample bars, training, export, forecast; neither the home nor the database sees any of it."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    assert closecast("migrate").code == 0
+    before = sorted(home.rglob("*"))
+
+    tried = closecast("train", "--smoke", "--json")
+
+    assert tried.code == 0, tried.err
+    told = json.loads(tried.out)
+    assert (told["tickers"], len(told["bundle"]), told["median"] > 0) == (["IBM", "MSFT"], 64, True)
+    assert "exporting and checking the bundle" in tried.err
+    assert sorted(home.rglob("*")) == before
+    assert [bundle["kind"] for bundle in json.loads(closecast("models", "list", "--json").out)] == ["reference"]
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_bundle_that_was_tampered_with_is_refused(closecast: Closecast, home: Path, database: str) -> None:

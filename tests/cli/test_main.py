@@ -47,6 +47,11 @@ def test_all_the_promised_commands_are_there() -> None:
     assert set(commands()) == promised
 
 
+def test_every_command_stands_in_the_page_of_commands() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert [name for command in commands() if f"`closecast {(name := ' '.join(command))}`" not in page] == []
+
+
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_command_explains_itself_with_an_example(closecast: Closecast, command: tuple[str, ...]) -> None:
     shown = closecast(*command, "--help")
