@@ -23,6 +23,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from app.core.monitoring.request_meter import count_info
 from app.core.monitoring.tallies import Observations, SummedHistogram, note_changed, write_tallies
 from data_pipeline.sources.base import PriceSourceError
+from ml_lifecycle.evaluation.intervals import INTERVALS
 
 DAY_SECONDS = 86_400
 INFERENCE_SECONDS = (0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5)
@@ -95,6 +96,15 @@ def count_answered(outcome: ForecastOutcome, age_seconds: float | None) -> None:
         _answered.ages.add(age_seconds)
 
 
+live_coverage_rejected = Gauge(
+    "closecast_live_coverage_rejected",
+    "1 where the served bundle's live intervals of one day ahead do not hold as often as they promise, by that promise "
+    "in percent (binomial test over the last 365 days, below 1 %); 0 otherwise, and while there are too few days.",
+    ["level"],
+    multiprocess_mode="livemostrecent",
+)
+
+
 def _causes(kind: type[PriceSourceError]) -> Iterator[str]:
     yield kind.cause
     for narrower in kind.__subclasses__():
@@ -102,6 +112,8 @@ def _causes(kind: type[PriceSourceError]) -> Iterator[str]:
 
 
 # A series that is there from the start can be alerted on.
+for level in INTERVALS:
+    live_coverage_rejected.labels(f"{100 * level:.0f}")
 for outcome in ForecastOutcome:
     forecasts_total.labels(outcome)
 for cause in _causes(PriceSourceError):

@@ -20,9 +20,13 @@ from app.features.monitoring.service import NotReadyError, UnknownProblemError, 
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
 from app.models.user import Scope
+from ml_lifecycle.evaluation.intervals import INTERVALS
+from ml_lifecycle.monitoring.coverage_test import SIGNIFICANCE
 
 router = APIRouter(tags=["service"])
 metrics_router = APIRouter(tags=["service"])
+
+COVERAGE_WATCHED = (1, 365)  # horizon and days: outcomes that do not overlap, and of this year
 
 FRONT_PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -126,6 +130,7 @@ async def explain_problem(
 async def prometheus(request: Request) -> Response:
     """What Prometheus scrapes: of all worker processes together."""
     _tell_champion_age(request)
+    _tell_live_coverage(request)
     await asyncio.sleep(WRITTEN_EVERYWHERE_SECONDS)
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -147,3 +152,16 @@ def _tell_champion_age(request: Request) -> None:
         return
     age = timedelta(0) if champion.is_reference else champion.age(now_utc())
     metrics.champion_age_seconds.set(age.total_seconds())
+
+
+def _tell_live_coverage(request: Request) -> None:
+    """Of whatever is served; a promise that nothing has tested yet is not broken."""
+    champions: ChampionHolder = request.app.state.champions
+    try:
+        live = champions.serving(now_utc()).live
+    except NoChampionError:
+        return
+    tests = {test["level"]: test["p"] for test in live.get(COVERAGE_WATCHED, {}).get("coverage", ())}
+    for level in INTERVALS:
+        p = tests.get(level)
+        metrics.live_coverage_rejected.labels(f"{100 * level:.0f}").set(p is not None and p < SIGNIFICANCE)

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.features.market_data.service import publish_windows
 from app.features.track_record.service import score_final_steps
 from app.main import create_app
+from app.models.live_skill import LiveSkill
 from app.models.prediction_log import PredictionLogRow
 from tests.app.accounts import Account
 from tests.app.features.track_record.truth import Truth, windows_at
@@ -201,3 +202,27 @@ async def test_an_explanation_says_what_is_gone(
     assert "closecast explain" in told["missing_because"]
     assert told["lineage"]["bundle_kind"] == "reference"
     assert truth.now - datetime.fromisoformat(told["made_at"]) > timedelta(days=1)
+
+
+async def test_a_broken_promise_of_coverage_shows_in_the_metrics(
+    app: FastAPI, client: httpx.AsyncClient, db: AsyncSession
+) -> None:
+    """0 while nothing is measured; 1 for the interval that was tested and failed."""
+
+    async def rejected() -> dict[str, float]:
+        lines = (await client.get("/metrics")).text.splitlines()
+        told = [
+            line.split('level="')[1].split('"} ') for line in lines if line.startswith("closecast_live_coverage_rej")
+        ]
+        return {level: float(value) for level, value in told}
+
+    before = await rejected()
+    tests = [{"level": level, "p": p, "coverage": 0.7, "n_effective": 9} for level, p in ((0.8, 0.001), (0.95, 0.4))]
+    now, bundle_id = datetime.now(UTC), app.state.champions.serving(datetime.now(UTC)).bundle_id
+    figures = {"coverage": tests, "scored": 0}
+    db.add(LiveSkill(kind="live", bundle_id=bundle_id, horizon=1, days=365, figures=figures, computed_at=now))
+    await db.commit()
+    await app.state.champions.reload_figures()
+
+    assert before == {"50": 0, "80": 0, "90": 0, "95": 0}
+    assert await rejected() == {**before, "80": 1}
