@@ -22,6 +22,10 @@ PIPELINE_ONLY = [
     "lightgbm",
     "numba",
     "talib",
+    "river",
+    "optuna",
+    "ray",
+    "mlflow",
 ]
 
 
