@@ -38,7 +38,7 @@ def test_all_the_promised_commands_are_there() -> None:
         *(("backtest",), ("lookahead-check",), ("sample-data",), ("worker",), ("migrate",), ("models", "list")),
         *(("users", name) for name in ("create", "list", "scopes", "disable", "enable", "password", "delete")),
         *(("keys", name) for name in ("create", "list", "revoke")),
-        *(("drift",), ("pipeline",)),
+        *(("drift",), ("pipeline",), ("score",), ("verify-log",), ("explain",)),
         *(("tune",), ("champion",)),
         *(("cleanup",), ("backup",), ("restore",), ("doctor",)),
         *(("predict",), *(("data", name) for name in ("versions", "check", "export", "vacuum"))),
