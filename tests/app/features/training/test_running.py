@@ -226,6 +226,27 @@ async def test_a_job_of_a_dead_worker_that_nobody_takes_over_has_failed_two_leas
     assert seen[1:] == [("failed", "its worker is gone, and no other took it over in time")] * 2
 
 
+async def test_a_worker_that_comes_to_itself_too_late_writes_nothing(sessions: Sessions) -> None:
+    """The row is another attempt's: neither heartbeat nor result nor reason of the former one counts."""
+    job_id = await ask(sessions, "train", ENDLESS)
+    hour = timedelta(hours=1)
+    async with sessions() as db:
+        await service.begin(db, job_id, begun=0, lease=timedelta())
+        await service.recover(db, patience=hour)
+        second = await service.begin(db, job_id, begun=1, lease=hour)
+        assert second is not None
+        assert await service.begin(db, job_id, begun=0, lease=hour) is None
+        told = await events(sessions, job_id)
+
+        assert not await service.keep_up(db, job_id, 1, lease=hour, lines=["late"], progress={"epoch": 9})
+        await service.end(db, job_id, 1, service.Ended(None, "it failed"))
+        await service.put_back(db, job_id, 1)
+
+    job = await look(sessions, job_id)
+    assert (job.status, job.attempt, job.failure, job.progress) == ("running", 2, None, None)
+    assert await events(sessions, job_id) == told
+
+
 async def test_a_job_that_takes_its_workers_along_is_given_up(sessions: Sessions, tools: WorkerTools) -> None:
     """Else it would take down one after the other for ever."""
     job_id = await ask(sessions, "train", ENDLESS)
