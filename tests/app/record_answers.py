@@ -32,6 +32,7 @@ from data_pipeline.sources.sample_source import SampleSource
 from data_pipeline.storage.feature_store import FeatureStore
 from tests.app.accounts import sign_in
 from tests.app.bundles import write_bundle_with
+from tests.app.record_drift import record_drift
 from tests.app.record_training import record_training
 from tests.database import migrated_template, temporary_database
 
@@ -49,7 +50,9 @@ async def record(settings: Settings) -> dict[str, Any]:
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
             scored = await score(app, client, settings)
             trained = await record_training(app, client, settings, admin=ADMIN, password=PASSWORD)
-            return await ask_everything(client) | scored | trained | await change_champions(app, client, settings)
+            drift = await record_drift(client, settings, admin=ADMIN, password=PASSWORD)
+            asked = await ask_everything(client) | scored | trained | drift
+            return asked | await change_champions(app, client, settings)
 
 
 async def prepare(app: FastAPI, settings: Settings) -> None:
