@@ -40,6 +40,7 @@ Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$", m
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Minutes = Annotated[int, Field(ge=1, le=525_600)]  # a year
 Seconds = Annotated[float, Field(ge=0.001, le=3_600.0)]
+LONGEST_COLLECT_WAIT_SECONDS = 10.0  # an idempotency key is claimed for longer than a request may take
 Amount = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Threads = Annotated[int, Field(ge=1, le=1_000)]  # or processes, or connections
 
@@ -137,7 +138,8 @@ class Settings(BaseSettings):
     source_requests_per_minute: Annotated[float, Field(gt=0.0, le=1_000_000.0)] = (
         30.0  # token bucket over all processes
     )
-    collect_wait_seconds: Seconds = 8.0  # how long a request waits for an unseen ticker
+    # How long a request waits for an unseen ticker.
+    collect_wait_seconds: float = Field(default=8.0, ge=0.001, le=LONGEST_COLLECT_WAIT_SECONDS)
     final_after_minutes: Annotated[int, Field(ge=0, le=525_600)] = (
         60  # a bar is final this long after its exchange's close
     )

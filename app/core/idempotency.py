@@ -24,12 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.config import LONGEST_COLLECT_WAIT_SECONDS
 from app.core.problems import problem
 from app.models.idempotency import IdempotencyKey
 from data_pipeline.errors import ClosecastError
 
 KEPT_FOR = timedelta(hours=24)
-CLAIM_SECONDS = 15.0  # longer than any request that is still at work: waiting for an unseen ticker takes 8
+CLAIM_SECONDS = LONGEST_COLLECT_WAIT_SECONDS + 5.0  # longer than any request that is still at work
 REPLAYED = "Idempotency-Replayed"
 AT_A_TIME = 5_000  # expired keys deleted in one statement
 

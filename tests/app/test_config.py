@@ -26,6 +26,7 @@ def refusals(**values: object) -> list[tuple[str, str]]:
     ("name", "value", "place", "message"),
     [
         ("PORT", "70000", "PORT", "Input should be less than or equal to 65535"),
+        ("COLLECT_WAIT_SECONDS", "15", "COLLECT_WAIT_SECONDS", "Input should be less than or equal to 10"),
         ("WORKERS", "two", "WORKERS", "Input should be a valid integer, unable to parse string as an integer"),
         ("INFERENCE_ENGINE", "torch", "INFERENCE_ENGINE", "Input should be 'onnx' or 'keras'"),
         ("SOURCES", "yfinance", "SOURCES", 'Input should be JSON such as ["yfinance", "files"]'),
@@ -119,7 +120,7 @@ def test_what_may_be_named_is_taken() -> None:
 
 
 def test_no_number_is_without_a_bound() -> None:
-    """An instant, a timer or a PostgreSQL parameter is made of most of them: too much of one failed at its first use."""
+    """An instant, a timer or a PostgreSQL value is made of most of them: too much of one failed at its first use."""
     unbounded = []
     for name, field in Settings.model_fields.items():
         if not any(kind in str(field.annotation) for kind in ("int", "float")) or "Literal" in str(field.annotation):
