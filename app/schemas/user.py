@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict
 from pydantic_core import PydanticCustomError
 
 from app.models.user import Scope
@@ -33,6 +33,15 @@ def refuse_half_characters(value: SecretStr) -> SecretStr:
     return value
 
 
+def refuse_repeated(value: object) -> object:
+    """``value``, unless it is a list that names something twice, of which a set would say nothing."""
+    if isinstance(value, list) and len(set(map(repr, value))) < len(value):
+        raise PydanticCustomError("repeated_item", "Input should name each scope once")
+    return value
+
+
+# Not strict: JSON knows neither sets nor our enumeration, only a list of texts.
+Scopes = Annotated[set[Annotated[Scope, Strict(False)]], Strict(False), BeforeValidator(refuse_repeated)]
 EmailAddress = Annotated[
     str, Field(max_length=254, json_schema_extra={"pattern": ADDRESS}), AfterValidator(refuse_other_addresses)
 ]

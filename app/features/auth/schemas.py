@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.core.security import LONGEST_TOKEN
 from app.models.user import Scope
 from app.schemas.json_body import JsonBody
 from app.schemas.token import EXAMPLE_TOKEN
-from app.schemas.user import EmailAddress, KnownPassword, NewPassword
+from app.schemas.user import EmailAddress, KnownPassword, NewPassword, Scopes
 
 ShortText = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\x00]*$")]  # PostgreSQL's text holds no NUL
 
@@ -67,10 +67,7 @@ class ApiKeyWish(JsonBody):
     )
 
     name: KeyName = Field(description="What it is for, in your own words.")
-    # Not strict: JSON knows neither sets nor our enumeration, only a list of texts.
-    scopes: Annotated[set[Annotated[Scope, Strict(False)]], Strict(False)] = Field(
-        min_length=1, description="What it may do, of what you may do."
-    )
+    scopes: Scopes = Field(min_length=1, description="What it may do, of what you may do.")
     expires_in_days: int | None = Field(
         default=90, ge=1, le=LONGEST_LIFE_DAYS, description="null: it lasts until it is revoked."
     )

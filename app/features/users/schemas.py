@@ -1,12 +1,9 @@
 """What the routes about accounts take."""
 
-from typing import Annotated
+from pydantic import ConfigDict, Field
 
-from pydantic import ConfigDict, Field, Strict
-
-from app.models.user import Scope
 from app.schemas.json_body import JsonBody
-from app.schemas.user import KnownPassword, NewPassword
+from app.schemas.user import KnownPassword, NewPassword, Scopes
 
 
 class PasswordChange(JsonBody):
@@ -27,8 +24,5 @@ class UserPatch(JsonBody):
 
     model_config = ConfigDict(json_schema_extra={"example": {"scopes": ["predict", "train"]}})
 
-    # Not strict: JSON knows neither sets nor our enumeration, only a list of texts.
-    scopes: Annotated[set[Annotated[Scope, Strict(False)]], Strict(False)] | None = Field(
-        default=None, description="All that the account may do from now on."
-    )
+    scopes: Scopes | None = Field(default=None, description="All that the account may do from now on.")
     disabled: bool | None = Field(default=None, description="True: sign-ins and tokens of the account stop at once.")

@@ -15,6 +15,7 @@ from app.core.identities import FRESH_SECONDS
 from app.features.auth.api_keys import MOST_LIVE_KEYS
 from app.features.auth.schemas import ApiKeyWish
 from app.features.market_data.service import publish_windows
+from app.features.users.schemas import UserPatch
 from app.models.api_key import ApiKey
 from app.models.prediction_log import PredictionLogRow
 from tests.app.accounts import Account
@@ -232,3 +233,10 @@ def test_a_key_has_a_name_that_can_be_seen(name: str, fits: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             ApiKeyWish.model_validate(told)
+
+
+@pytest.mark.parametrize("kind", [ApiKeyWish, UserPatch])
+def test_a_scope_is_named_once(kind: type[ApiKeyWish] | type[UserPatch]) -> None:
+    """As the document says; a set would leave the second one out without a word."""
+    with pytest.raises(ValidationError, match="name each scope once"):
+        kind.model_validate({"name": "x", "scopes": ["predict", "predict"]})
