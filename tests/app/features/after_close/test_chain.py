@@ -177,6 +177,26 @@ async def test_two_workers_at_once_do_each_step_once(db: AsyncSession, worker: W
     assert {step.attempts for name, step in (await steps(db)).items() if name != "gate"} == {1}
 
 
+async def test_a_step_that_is_settled_is_not_done_by_a_job_that_comes_late(
+    db: AsyncSession, worker: Worker, source: ScriptedSource
+) -> None:
+    """Such as one that was enqueued while the other ran."""
+    await publish(db, "AAPL")
+    source.cutoff = date(2013, 2, 28)
+    await worker.look()
+    await worker.work()
+    before = await steps(db)
+
+    for step in Step:
+        if step is not Step.GATE:
+            await service.run_step(worker.tools, before[step].run_id, step)
+
+    assert source.asked == ["AAPL"]
+    assert {name: each.attempts for name, each in (await steps(db)).items()} == {
+        name: 0 if name == "gate" else 1 for name in before
+    }
+
+
 async def test_a_source_that_is_away_keeps_nothing_else_waiting_and_is_asked_again(
     db: AsyncSession, worker: Worker, source: ScriptedSource
 ) -> None:
