@@ -27,6 +27,9 @@ from data_pipeline.errors import ClosecastError
 logger = logging.getLogger(__name__)
 
 LARGEST_BATCH = 500
+# Of the event loop before each commit, which is no wait: in the first one the requests that have arrived are read, in
+# the second they bring their rows along.
+TURNS = 2
 
 
 @problem(HTTPStatus.SERVICE_UNAVAILABLE, "log-queue-full", example="too many answers wait to be logged, repeat shortly")
@@ -165,12 +168,13 @@ class PredictionLogWriter:
     async def _write_until_stopped(self) -> None:
         while True:
             while self._waiting:
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
                 await self._write_some()
             if self._stopping:
                 return
             self._wanted.clear()
             await self._wanted.wait()
-            await asyncio.sleep(0)  # no wait: whoever is ready to run at this moment brings its row along
 
     async def _write_some(self) -> None:
         some = [self._waiting.popleft() for _ in range(min(len(self._waiting), LARGEST_BATCH))]
