@@ -20,6 +20,7 @@ TRAINING = (
     "tests/ml_lifecycle/evaluation/test_report.py",
     "tests/ml_lifecycle/test_commands.py",
     "tests/cli/test_lifecycle.py",
+    "tests/cli/test_tune.py",
 )
 LONG = ("tests/cli/test_demo.py", "tests/faults/")
 

@@ -282,7 +282,8 @@ def parse_space(content: Any, *, where: str = "search space") -> SearchSpace:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"][:2]))  # what follows names the kinds of parameter that were tried
-        raise ConfigurationError(f"{where}: {field + ': ' if field else ''}{first['msg']}") from error
+        told = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"{where}: {field + ': ' if field else ''}{told}") from error
 
 
 def every_strategy(base: str) -> SearchSpace:

@@ -73,7 +73,8 @@ class TuneSpec(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             field = ".".join(map(str, first["loc"]))
-            raise ConfigurationError(f"tune: {field + ': ' if field else ''}{first['msg']}") from error
+            told = first["msg"].removeprefix("Value error, ")
+            raise ConfigurationError(f"tune: {field + ': ' if field else ''}{told}") from error
 
     def searched(self) -> SearchSpace:
         """The space that is searched."""

@@ -70,7 +70,7 @@ def test_the_packaged_space_can_be_tried() -> None:
 @pytest.mark.parametrize(
     ("told", "refusal"),
     [
-        ({"parameters": {"seed": [1, 2]}}, "parameters: Value error, seed is nothing to search"),
+        ({"parameters": {"seed": [1, 2]}}, "parameters: seed is nothing to search"),
         ({"parameters": {"horizons": [[1, 30]]}}, "horizons is nothing to search"),
         ({"parameters": {"lookback": {"low": 60, "high": 20}}}, "low must be below high"),
         ({"parameters": {"lookback": {"low": 20, "high": 65, "step": 20}}}, "whole steps"),
