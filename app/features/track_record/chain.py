@@ -25,7 +25,7 @@ from app.models.forecast import Forecast
 GENESIS = bytes(32)  # the head before the first link
 SCHEME = b"closecast chain 1"
 SEALED_AFTER = timedelta(hours=1)  # past the day's end; a forecast is committed seconds after `made_at`
-PAGE = 1_000  # rows hashed in one statement: far within its deadline
+PAGE = 200  # rows hashed in one statement: far within its deadline
 LEAF_BYTES = 16 + 32
 
 # Fixed: a column that a later migration adds belongs into a scheme of its own.
@@ -58,7 +58,7 @@ COLUMNS = (
 )
 _LEAVES = text(
     f"SELECT id, sha256(record_send(ROW({', '.join(COLUMNS)}))) FROM forecasts "  # noqa: S608 (names from above)
-    "WHERE made_at >= :start AND made_at < :end AND id > :after ORDER BY id LIMIT :page"
+    "WHERE id = ANY(CAST(:ids AS uuid[]))"
 )
 
 Leaves = dict[UUID, bytes]  # digest by forecast, ids ascending
@@ -227,15 +227,13 @@ async def _count(db: AsyncSession, start: date, end: date) -> int:
 
 
 async def _leaves(db: AsyncSession, day: date) -> Leaves:
+    made = (Forecast.made_at >= _midnight(day), Forecast.made_at < _midnight(day + timedelta(days=1)))
+    ids = sorted(await db.scalars(select(Forecast.id).where(*made)))
     leaves: Leaves = {}
-    after = UUID(int=0)
-    while True:
-        bounds = {"start": _midnight(day), "end": _midnight(day + timedelta(days=1)), "after": after, "page": PAGE}
-        page = {forecast_id: bytes(digest) for forecast_id, digest in await db.execute(_LEAVES, bounds)}
-        leaves |= page
-        if len(page) < PAGE:
-            return leaves
-        after = max(page)
+    for first in range(0, len(ids), PAGE):
+        rows = await db.execute(_LEAVES, {"ids": ids[first : first + PAGE]})
+        leaves |= {forecast_id: bytes(digest) for forecast_id, digest in rows}
+    return {forecast_id: leaves[forecast_id] for forecast_id in ids}
 
 
 def _packed(leaves: Leaves) -> bytes:

@@ -25,7 +25,7 @@ from ml_lifecycle.monitoring.scoring import StepScores, outcomes_after, score_st
 
 LIVE = "live"
 TICKERS = 100  # in one transaction
-ROWS = 5_000  # in one statement: far within its deadline, on a busy machine too
+ROWS = 2_000  # in one statement: far within its deadline, on a busy machine too
 INSIDE = tuple(f"inside_{100 * level:.0f}" for level in INTERVALS)
 FIGURES = (
     "log_return",
