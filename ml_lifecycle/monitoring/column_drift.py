@@ -137,7 +137,7 @@ def compare_samples(reference: ColumnSample, production: ColumnSample) -> list[C
                 len(reference.names),
                 psi=float(stability_index(_counts(new.values, edges), floored / floored.sum())),
                 ks=float(stats.ks_2samp(old.values, new.values, method="asymp").statistic),
-                effective_n=min(_effective_size(edges, new, old), _worth(production, place)),
+                effective_n=min(_effective_size(edges, np.cumsum(shares)[:-1], new, old), _worth(production, place)),
             )
         )
     return found
@@ -156,14 +156,15 @@ def compare_with_training(training: TrainingColumns, production: ColumnSample) -
         known = np.isfinite(training.edges[place])
         edges, shares = training.edges[place][known], training.shares[place]
         counts = _counts(new.values, edges, n_parts=MOST_EDGES + 1)
-        below = np.cumsum(counts)[: len(edges)] / len(new.values) - np.cumsum(shares)[: len(edges)]
+        known_below = np.cumsum(shares)[: len(edges)]
+        below = np.cumsum(counts)[: len(edges)] / len(new.values) - known_below
         found.append(
             _finding(
                 name,
                 len(training.names),
                 psi=float(stability_index(counts, shares)),
                 ks=float(np.abs(below).max(initial=0.0)),
-                effective_n=min(_effective_size(edges, new), _worth(production, place)),
+                effective_n=min(_effective_size(edges, known_below, new), _worth(production, place)),
             )
         )
     return found
@@ -217,25 +218,27 @@ def _worth(sample: ColumnSample, place: int) -> float:
     return WORTH_OF_A_MEMORY * max(1.0, sample.n_days / sample.memory[place])
 
 
-def _effective_size(edges: FloatArray, new: _Dated, old: _Dated | None = None) -> float:
+def _effective_size(edges: FloatArray, known: FloatArray, new: _Dated, old: _Dated | None = None) -> float:
     """Independent values that would leave the shares below the edges as uncertain as these days do; the median edge's.
 
     Each day counts as one observation of those shares, whatever its number of tickers, and days know of each other: see
     ``long_run_variance``. A day that both samples hold with the same values takes no part in their difference.
+
+    Parameters
+    ----------
+    known : the reference's shares below the edges.
     """
     if not len(edges):
         return 1.0
     days = np.unique(new.days if old is None else np.concatenate([new.days, old.days]))
-    parts, p = _contributions(edges, new, days)
+    parts, found = _contributions(edges, new, days)
     if old is not None:
-        other, p = _contributions(edges, old, days)
-        parts = parts - other
-    variance = long_run_variance(parts)
-    largest = (
-        len(new.values) if old is None else len(new.values) * len(old.values) / (len(new.values) + len(old.values))
-    )
-    inside = (p > 0.0) & (p < 1.0)
-    sizes = (p * (1.0 - p))[inside] / np.maximum(variance[inside], (p * (1.0 - p))[inside] / largest)
+        parts = parts - _contributions(edges, old, days)[0]
+    largest = 1.0 / (1.0 / len(new.values) + (0.0 if old is None else 1.0 / len(old.values)))
+    p = (found + known) / 2.0  # a column that stands still now has no spread of its own to judge it by
+    single = p * (1.0 - p)
+    inside = single > 0.0
+    sizes = single[inside] / np.maximum(long_run_variance(parts)[inside], single[inside] / largest)
     return float(np.median(sizes)) if len(sizes) else 1.0
 
 

@@ -88,9 +88,9 @@ async def _count_some(tools: WorkerTools, settled: datetime) -> int | None:
             return None
         until = min(first + HOUR, settled)
         slices = await crud.summed_log(db, first, until)
-        for slice_at, new in slices.items():
+        for slice_at in (each for each in slices if each >= _slice_of(settled - KEPT)):
             known = await crud.counts_at(db, slice_at)
-            await crud.put_counts(db, slice_at, Latencies.together([known, new]))
+            await crud.put_counts(db, slice_at, Latencies.together([known, slices[slice_at]]))
         total = Latencies.together([await crud.counts_at(db, ALL_TIME), *slices.values()])
         await crud.put_counts(db, ALL_TIME, total, until=until)
         await db.commit()

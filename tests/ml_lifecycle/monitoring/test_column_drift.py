@@ -113,6 +113,14 @@ def test_a_column_that_was_constant_says_what_it_is_now() -> None:
     assert compare_samples(sample(still), sample(still))[0].ks == 0.0
 
 
+def test_a_column_that_stands_still_has_left_its_reference() -> None:
+    """It has no spread of its own to be judged by."""
+    still, moving = np.zeros((60, 5)), np.random.default_rng(8).normal(size=(60, 5))
+
+    assert compare_with_training(trained_on(moving), sample(still))[0].severity == "far"
+    assert compare_samples(sample(moving), sample(still, first_day=60))[0].severity == "far"
+
+
 def test_the_same_days_with_the_same_values_take_no_part() -> None:
     """Two versions, one ten days longer than the other: what they share tells nothing of a difference."""
     values = moving_together(260, seed=9)

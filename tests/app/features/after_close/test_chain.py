@@ -361,6 +361,8 @@ async def test_a_rule_starts_one_training_and_its_reason_is_kept(
     assert second.job_id is None
     assert second.reason.startswith("a training is under way already; schedule")
     assert await db.scalar(select(func.count()).select_from(TrainingJob)) == 1
+    await db.refresh(decision)
+    assert decision.job_id == job.id
 
 
 async def test_what_was_trained_is_judged_by_the_gate_and_the_run_tells_its_word(
