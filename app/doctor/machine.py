@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from app.config import MINIMUM_SECRET_LENGTH, Settings, unknown_variables, variable
-from app.doctor.finding import Finding, fail, ok, warn
+from app.doctor.finding import Finding, State, fail, ok, warn
 from app.supervisor.home import FREE_BYTES_NEEDED
 
 COMFORTABLE_BYTES = 4 * FREE_BYTES_NEEDED
@@ -36,7 +36,9 @@ def look_at_disks(settings: Settings) -> list[Finding]:
     """Room and the right to write, where home, bars and bundles lie."""
     bars = [] if "://" in settings.bars_uri else [Path(settings.bars_uri)]
     places = dict.fromkeys(_existing(place.resolve()) for place in (settings.home, *bars, settings.bundles))
-    return [_disk(place) for place in places]
+    found = [(place.stat().st_dev, _disk(place)) for place in places]
+    bad = [finding for _, finding in found if finding.state is not State.OK]
+    return bad or list(dict(reversed(found)).values())  # one line for each disk: its first folder
 
 
 def _existing(place: Path) -> Path:

@@ -111,7 +111,6 @@ class Delivery:
             self._closed = True
             with suppress(queue.Full):
                 self._waiting.put(json.dumps({"op": "close", "arguments": {}}), timeout=timeout_seconds)
-                self._waiting.put(None, timeout=max(0.0, deadline - time.monotonic()))
             while self._process.poll() is None and not self._all_answered and time.monotonic() < deadline:
                 time.sleep(LOOK_SECONDS)
             if self._process.poll() is None:
@@ -119,6 +118,7 @@ class Delivery:
                     self._trouble = self._trouble or f"no answer within {timeout_seconds:g} s"
                 self._process.kill()  # where all is answered: its own way out takes a second, and does nothing more
                 self._process.wait()
+            self._waiting.put(None)  # there is room: nobody reads any more, so what waited is thrown away
             for thread in self._threads:
                 thread.join(LAST_WORDS_SECONDS)
         return self._delivered()

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,6 +187,34 @@ def test_a_process_that_reads_nothing_holds_up_nobody_and_little_memory(
     assert telling < 1.0
     assert 0.4 < ending < 2.0
     assert delivery.close(0.1) == Delivered(taken=0, told=1000, reason="no answer within 0.5 s")
+
+
+SLOW = """#!{python}
+import json, os, sys, threading, time
+
+def read():
+    for _ in sys.stdin:
+        pass
+    os._exit(1)
+
+threading.Thread(target=read, daemon=True).start()
+time.sleep(0.5)
+for _ in range(2):
+    print(json.dumps({{"result": 7, "error": None}}), flush=True)
+time.sleep(30)
+"""
+
+
+def test_who_has_time_waits_longer_than_the_end_of_a_training_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the lines means that the parent is dead: it comes after the last answer."""
+    slow = tmp_path / "slow"
+    slow.write_text(SLOW.format(python=sys.executable))
+    slow.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(slow))
+
+    assert ask(Tracker("http://127.0.0.1:9", flush_seconds=0.1), "mirror", timeout_seconds=10.0) == 7
 
 
 def test_without_a_tracker_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
