@@ -154,7 +154,8 @@ def by_counting(findings: list[ColumnFinding], n_values: int) -> bool:
 
 def false_alarms(whole: Mapping[date, ColumnSample], training: TrainingColumns) -> Iterator[str]:
     """Table of undisturbed windows."""
-    yield "| beside | days | windows | counting values | `watch` | `retrain` | `retrain`, where days of 2020–2022 are compared |"
+    crisis = "`retrain`, where days of 2020–2022 are compared"
+    yield f"| beside | days | windows | counting values | `watch` | `retrain` | {crisis} |"
     yield "|---|---|---|---|---|---|---|"
     quarters = list(whole)
     for days in (DAYS, SHORT):
@@ -313,25 +314,26 @@ days (250) with a bundle's `reference.json`, or with the newest days of another 
 
 `moved` is worth a look (`watch`), `far` a training (`retrain`); nothing of either is `ok`.
 
-- Input column: moved where it is proven and KS is over {MOVED_KS:g} or PSI over {MOVED_PSI:g}; far over {FAR_KS:g} or {FAR_PSI:g}.
-- Live errors one step ahead, each day's sum over the naive forecast's: moved where ADWIN (δ {ADWIN_DELTA:g}) finds that they
-  went up; far where the naive forecast is better since.
-- Live coverage of 50, 80 and 95 % over {COVERAGE_DAYS} days: moved where it is proven to be off by {100 * MOVED_COVERAGE:g} points, far where it
-  is too little by {100 * FAR_COVERAGE:g}.
+- Input column: moved where it is proven and KS is over {MOVED_KS:g} or PSI over {MOVED_PSI:g}; far over {FAR_KS:g}
+  or {FAR_PSI:g}.
+- Live errors one step ahead, each day's sum over the naive forecast's: moved where ADWIN (δ {ADWIN_DELTA:g}) finds
+  that they went up; far where the naive forecast is better since.
+- Live coverage of 50, 80 and 95 % over {COVERAGE_DAYS} days: moved where it is proven to be off by
+  {100 * MOVED_COVERAGE:g} points, far where it is too little by {100 * FAR_COVERAGE:g}.
 
-**Proven**: Kolmogorov's p-value is below {100 * CHANCE:g} % over all columns together, with the sample size that the values are
-*worth*. Tickers move together and days follow each other: each day counts as one observation of the shares below the
-deciles, their variance is Newey and West's over a fifth of the days, made up for its shortfall (Kiefer and Vogelsang
-2005), and a column that looks 250 bars back is worth at most {WORTH_OF_A_MEMORY:g} values in 250 days. Days that both data versions
-hold with the same values take no part.
+**Proven**: Kolmogorov's p-value is below {100 * CHANCE:g} % over all columns together, with the sample size that the
+values are *worth*. Tickers move together and days follow each other: each day counts as one observation of the shares
+below the deciles, their variance is Newey and West's over a fifth of the days, made up for its shortfall (Kiefer and
+Vogelsang 2005), and a column that looks 250 bars back is worth at most {WORTH_OF_A_MEMORY:g} values in 250 days. Days
+that both data versions hold with the same values take no part.
 """
 CLOSING = """
 What that says: a test that counts values finds drift in every quarter. Over a year of days hardly an ordinary quarter
 alarms, and what alarms around 2020 to 2022 is the market, which was another one. The limits were chosen on these same
-quarters: on others they may be wrong more often. Over 60 days states of the market weigh more: `--days 60` is for faults
-of a source, not for deciding on a training. Errors that grow by a twentieth are found within a month, intervals a tenth
-too narrow hardly ever within 60 days. **Whoever is told of drift looks at the bars first** (`closecast data check`):
-training on faulty ones makes nothing better.
+quarters: on others they may be wrong more often. Over 60 days states of the market weigh more: `--days 60` is for
+faults of a source, not for deciding on a training. Errors that grow by a twentieth are found within a month, intervals
+a tenth too narrow hardly ever within 60 days. **Whoever is told of drift looks at the bars first** (`closecast data
+check`): training on faulty ones makes nothing better.
 """
 
 
