@@ -72,11 +72,14 @@ async def test_what_happens_is_heard_at_once_in_another_process(sessions: Sessio
     stream = other_process.follow(job_id, USER, after=0)
 
     heard = ""
-    async with asyncio.timeout(5):  # half of the time after which it would look by itself
+    async with asyncio.timeout(8):  # less than the time after which it would look by itself
         while len(parsed(heard)) < 2:
             heard += await anext(stream)
         for epoch in (1, 2):
+            waiting = asyncio.create_task(anext(stream))
+            await asyncio.sleep(0.2)  # by now it has found nothing new
             await tell(sessions, job_id, epoch)
+            heard += await waiting
             while len(parsed(heard)) < 2 + 2 * epoch:
                 heard += await anext(stream)
         await finish(sessions, job_id)
