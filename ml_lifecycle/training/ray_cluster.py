@@ -24,6 +24,7 @@ QUIET = {
 # A cluster that is started here is nobody else's: it stays on loopback (the variable says so on other systems only by
 # its name), and who speaks to it must know a word that is made up for it. Ray reads both when it is imported.
 CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+THREADS = "OMP_NUM_THREADS"
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of the variable
 
 
@@ -48,6 +49,9 @@ def ray_cluster(workers: int) -> Iterator[None]:
     os.environ.update(QUIET if address else QUIET | CLOSED)
     if not address:
         os.environ.setdefault(TOKEN, secrets.token_hex(32))
+    # Ray gives each worker one thread of linear algebra, this process has as many as it may use; with another number
+    # sums come in another order, and an optimizer makes whole digits of that.
+    os.environ.setdefault(THREADS, str(len(os.sched_getaffinity(0))))
     import ray
 
     if address:
@@ -64,7 +68,8 @@ def _join(address: str) -> None:
     import ray
 
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        threads = {"env_vars": {THREADS: os.environ[THREADS]}}
+        ray.init(address, runtime_env=threads, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterUnavailableError(f"no Ray cluster answers at {address}: {error}".splitlines()[0]) from error
 
@@ -73,8 +78,8 @@ def _start(workers: int) -> None:
     """Ray gives its processes 15 and 30 s to come up, too little on busy cores: what failed is ended and begun anew."""
     import ray
 
-    before = _children()
-    for attempt in range(STARTS):
+    before, failure = _children(), ""
+    for _ in range(STARTS):
         try:
             ray.init(
                 "local",
@@ -84,12 +89,12 @@ def _start(workers: int) -> None:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except Exception as error:  # Ray raises nothing narrower
-            if attempt == STARTS - 1:
-                raise ClusterUnavailableError(f"Ray did not start: {error}".splitlines()[0]) from error
+        except Exception as error:  # noqa: BLE001 - Ray raises nothing narrower
+            failure = str(error).partition("\n")[0]
         else:
             return
         _end(_children() - before)
+    raise ClusterUnavailableError(f"Ray did not start: {failure}")
 
 
 def _children() -> set[int]:
