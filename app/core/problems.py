@@ -104,7 +104,7 @@ METHOD_UNKNOWN = Problem(
 MALFORMED_BODY = Problem(
     HTTPStatus.BAD_REQUEST,
     "malformed-request",
-    "The request cannot be read at all: check the body's encoding and its Content-Type.",
+    "The request cannot be read at all: check its headers, and the body's encoding and Content-Type.",
     "the body cannot be read",
 )
 UNSUPPORTED_BODY = Problem(

@@ -194,6 +194,30 @@ def test_v3_4_4_v15_2_2_what_becomes_no_request_is_refused_like_any_other(
     assert b"content-type: application/problem+json" in told
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(["Host: y"], id="two hosts"),
+        pytest.param(["Authorization: Bearer a", "Authorization: Bearer b"], id="two tokens"),
+        pytest.param(["X-Api-Key: a", "X-Api-Key: b"], id="two keys"),
+        pytest.param(["Idempotency-Key: a", "Idempotency-Key: b"], id="two idempotency keys"),
+        pytest.param(["Content-Type: application/json", "Content-Type: text/plain"], id="two types"),
+    ],
+)
+def test_v4_2_1_a_header_that_could_be_read_in_two_ways_is_refused(lines: list[str], server: Server) -> None:
+    answer = speak(server, "GET /livez HTTP/1.1", *lines)
+
+    assert status_of(answer) == 400
+    assert b'"/problems/malformed-request"' in answer
+
+
+def test_v4_2_1_a_host_must_be_named(server: Server) -> None:
+    for version, status in (("1.1", 400), ("1.0", 200)):
+        with connect(server) as connection:
+            connection.sendall(f"GET /livez HTTP/{version}\r\nConnection: close\r\n\r\n".encode())
+            assert status_of(whole(connection)) == status
+
+
 def test_who_asks_for_a_websocket_is_answered_in_http(server: Server) -> None:
     with connect(server) as connection:
         connection.sendall(
