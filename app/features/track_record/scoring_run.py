@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from ml_lifecycle.monitoring.scoring import StepScores, outcomes_after, score_st
 
 LIVE = "live"
 TICKERS = 100  # in one transaction
+SETTLED = timedelta(minutes=10)  # between a forecast's `made_at` and its commit, clocks that disagree included
 ROWS = 2_000  # in one statement: far within its deadline, on a busy machine too
 INSIDE = tuple(f"inside_{100 * level:.0f}" for level in INTERVALS)
 FIGURES = (
@@ -224,7 +225,12 @@ def _scored(series: StoredSeries) -> tuple[str | None, int | None]:
 
 def _has_news(forecast: OpenForecast, series: StoredSeries) -> bool:
     """Whether the last run cannot have held this forecast against these bars."""
-    return _version(series) != _scored(series) or series.scored_at is None or forecast.made_at > series.scored_at
+    return _version(series) != _scored(series) or not _was_there(forecast, series)
+
+
+def _was_there(forecast: OpenForecast, series: StoredSeries) -> bool:
+    """Whether the forecast was surely committed, whosever clock made it, when its ticker was last gone through."""
+    return series.scored_at is not None and forecast.made_at <= series.scored_at - SETTLED
 
 
 def _has_bars_for(forecast: OpenForecast, window: Series) -> bool:
@@ -242,8 +248,8 @@ def _between(forecast: OpenForecast, series: StoredSeries, collected: Sequence[V
         return
     own = () if forecast.kind == LIVE else ((forecast.data_table_id, forecast.data_version),)
     looked_at = -1
-    if series.scored_table_id == series.data_table_id and series.scored_version is not None and series.scored_at:
-        looked_at = series.scored_version if forecast.made_at <= series.scored_at else -1
+    if series.scored_table_id == series.data_table_id and _was_there(forecast, series):
+        looked_at = -1 if series.scored_version is None else series.scored_version
     for table_id, number in (*own, *collected):
         later = number > forecast.data_version or (table_id, number) in own
         if table_id == series.data_table_id and later and looked_at < number < series.data_version:
