@@ -13,7 +13,7 @@ from data_pipeline.sources.yfinance_collector import YFinanceSource
 ASKED = "AAPL"
 DAYS = 10  # holds a trading day, whatever feast it is
 MOST_SECONDS = 10.0
-SLACK_SECONDS = 5.0  # for the import of what yfinance needs, which no deadline of its own counts
+SLACK_SECONDS = 5.0  # for what yfinance does before and after it asks, on a busy machine
 
 
 class YahooLook:

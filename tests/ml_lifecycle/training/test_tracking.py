@@ -16,7 +16,7 @@ from ml_lifecycle.training.tracking import flat, open_run
 from tests.faulty_server import faulty_server
 
 CHAMPION, CHALLENGER = "c" * 64, "a" * 64
-PATIENCE_SECONDS = 60.0  # for MLflow's import and the tables of a new database on a busy machine
+PATIENCE_SECONDS = 100.0  # for MLflow's import and the tables of a new database on a busy machine
 
 
 class Tracked:
@@ -144,8 +144,8 @@ def test_an_mlflow_that_fails_goes_away_and_hangs_costs_one_line_and_no_time(
         with caplog.at_level(logging.WARNING):
             ending = _seconds(run.end)
 
-    assert max(took) < 0.1
-    assert 0.9 < ending < 2.5
+    assert max(took) < 0.5
+    assert 0.9 < ending < 5.0
     (line,) = caplog.messages
     assert line.startswith(f"MLflow at {server.url}: ")
     assert "records lost: " in line
@@ -184,8 +184,8 @@ def test_a_process_that_reads_nothing_holds_up_nobody_and_little_memory(
     telling = _seconds(lambda: [delivery.send("curve", run="x" * 1000) for _ in range(1000)])
     ending = _seconds(lambda: delivery.close(0.5))
 
-    assert telling < 1.0
-    assert 0.4 < ending < 2.0
+    assert telling < 2.0
+    assert 0.4 < ending < 5.0
     assert delivery.close(0.1) == Delivered(taken=0, told=1000, reason="no answer within 0.5 s")
 
 
