@@ -30,9 +30,9 @@ DAYS = 30
 READS = 20
 FILL = """
 INSERT INTO prediction_log (answered_at, id, route, latency_ms)
-SELECT %(now)s - random() * interval '30 days', gen_random_uuid(), '/predict/{ticker:path}',
+SELECT %(now)s - (%(rows)s - row) * interval '30 days' / %(rows)s, gen_random_uuid(), '/predict/{ticker:path}',
        exp(1.0 + sqrt(-2 * ln(1 - random())) * cos(6.283 * random()))
-FROM generate_series(1, %(rows)s)
+FROM generate_series(1, %(rows)s) AS row
 """
 
 
