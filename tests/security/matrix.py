@@ -138,7 +138,7 @@ MATRIX: Mapping[str, Row] = {
     "read_drift": Row(Door.TRAIN, NOT_THERE, path={"report_id": "0b9f7c1e-6a5d-4d1c-9a3e-2f6f0c9a7b11"}),
     "train": Row(Door.TRAIN, NOT_THERE),  # nothing is named, and the champion is the reference
     "update_champion": Row(Door.TRAIN, NOT_THERE),
-    "tune": Row(Door.TRAIN, NOT_THERE, body={"trials": 1, "tickers": ["NOPE"]}),
+    "tune": Row(Door.TRAIN, (ACCEPTED,), body={"trials": 1, "tickers": ["AAPL"]}),
     "list_jobs": Row(Door.TRAIN),
     "read_job": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
     "cancel_job": Row(Door.TRAIN, NOT_THERE, path={"job_id": NO_JOB}),
