@@ -77,17 +77,22 @@ def list_keys(email: Email, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def revoke(key: Annotated[str, typer.Argument(help="Id, or the beginning that `keys list` shows.")]) -> None:
+def revoke(
+    key: Annotated[str, typer.Argument(help="Id, or the beginning that `keys list` shows.")], as_json: AsJson = False
+) -> None:
     """Stop an API key for good, in every running process within a second.
 
     Example: [bold]closecast keys revoke closecast_Xq3vT0aB[/bold]
     """
     from cli.api_keys import revoke_key
-    from cli.console import err
+    from cli.console import err, print_json
     from cli.settings import read_settings, require_database
 
     revoke_key(require_database(read_settings()), key.removesuffix("…"))
-    err.print("revoked")
+    if as_json:
+        print_json({"key": key, "revoked": True})
+    else:
+        err.print("revoked")
 
 
 def _end(expires_at: datetime | None) -> str:

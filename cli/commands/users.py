@@ -76,76 +76,85 @@ def scopes(
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="predict, train or admin; may be repeated; none: nothing.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Set all that an account may do from now on.
 
     Example: [bold]closecast users scopes jane@example.org --scope predict --scope train[/bold]
     """
-    _change(email, {"scopes": scope or []})
+    _change(email, {"scopes": scope or []}, as_json=as_json)
 
 
 @app.command()
-def disable(email: Email) -> None:
+def disable(email: Email, as_json: AsJson = False) -> None:
     """Stop an account, its sign-ins and its API keys, in every running process within a second.
 
     Example: [bold]closecast users disable jane@example.org[/bold]
     """
-    _change(email, {"disabled": True})
+    _change(email, {"disabled": True}, as_json=as_json)
 
 
 @app.command()
-def enable(email: Email) -> None:
+def enable(email: Email, as_json: AsJson = False) -> None:
     """Let a disabled account sign in again; what it had signed in or made before stays dead.
 
     Example: [bold]closecast users enable jane@example.org[/bold]
     """
-    _change(email, {"disabled": False})
+    _change(email, {"disabled": False}, as_json=as_json)
 
 
 @app.command()
-def password(email: Email) -> None:
+def password(email: Email, as_json: AsJson = False) -> None:
     """Give an account another password, asked for or read as one line; all of its sign-ins end.
 
     Example: [bold]closecast users password jane@example.org[/bold]
     """
     from cli.accounts import replace_password
-    from cli.console import out
     from cli.settings import read_settings, require_database
 
     settings = require_database(read_settings())
     replace_password(settings, email, _password())
-    out.print(f"{email} signs in with the new password now")
+    _tell({"email": email, "password": "replaced"}, f"{email} signs in with the new password now", as_json=as_json)
 
 
 @app.command()
 def delete(
-    email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False
+    email: Email,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete an account for good; what was answered to it stays, without its name.
 
     Example: [bold]closecast users delete --yes jane@example.org[/bold]
     """
     from cli.accounts import delete_account
-    from cli.console import out
     from cli.settings import read_settings, require_database
 
     settings = require_database(read_settings())
     if not yes:
         typer.confirm(f"Delete {email} for good?", abort=True, err=True)
     delete_account(settings, email)
-    out.print(f"{email} deleted")
+    _tell({"email": email, "deleted": True}, f"{email} deleted", as_json=as_json)
 
 
-def _change(email: str, change: dict[str, Any]) -> None:
+def _change(email: str, change: dict[str, Any], *, as_json: bool) -> None:
     from app.features.users.schemas import UserPatch
     from cli.accounts import change_account
-    from cli.console import out
     from cli.settings import read_settings, require_database
 
     patch = UserPatch.model_validate(change)
     user = change_account(require_database(read_settings()), email, patch)
     state = "may: " + (", ".join(user.scopes) or "nothing") if user.disabled_at is None else "disabled"
-    out.print(f"{user.email} {state}")
+    _tell(_document(user), f"{user.email} {state}", as_json=as_json)
+
+
+def _tell(document: dict[str, Any], text: str, *, as_json: bool) -> None:
+    from cli.console import out, print_json
+
+    if as_json:
+        print_json(document)
+    else:
+        out.print(text)
 
 
 def _document(user: User) -> dict[str, Any]:

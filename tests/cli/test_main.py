@@ -23,6 +23,9 @@ from tests.cli.conftest import Closecast
 HEAVY = ["pandas", "polars", "tensorflow", "sqlalchemy", "fastapi", "onnxruntime", "yfinance", "deltalake", "numpy"]
 
 
+UNTIL_STOPPED = [("demo",), ("serve",), ("api",), ("worker",)]  # they have no result to print
+
+
 def commands() -> list[tuple[str, ...]]:
     """Every command, as it is typed."""
     found: list[tuple[str, ...]] = []
@@ -58,6 +61,7 @@ def test_every_command_explains_itself_with_an_example(closecast: Closecast, com
     assert shown.code == 0
     assert "Example:" in shown.out
     assert f"closecast {' '.join(command)}" in shown.out
+    assert ("--json" in shown.out) == (command not in UNTIL_STOPPED)
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
