@@ -28,10 +28,6 @@ StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 PROGRAM = """
 from app.config import Settings
 from app.features.training import process
-from app.features.users.service import create_user
-from app.models.user import Scope
-from tests.app.accounts import Account, sign_in
-from tests.app.conftest import PASSWORD
 from app.worker import run
 process.MODULE = {module!r}
 run(Settings(), {queues!r})
