@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow test fuzz faults soak check format lock ray gate-study weaknesses clean
+.PHONY: help set-up demo serve mlflow test fuzz faults soak walk check format lock ray gate-study weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=â
 	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
 
 test: set-up ## All tests with branch coverage, 90 % at least
-	@$(BIN)/python -m pytest --ignore tests/fuzz -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest --ignore tests/fuzz --ignore tests/cli/walk -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=90
 
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
@@ -38,6 +38,9 @@ faults: set-up ## Processes killed, connections cut, at least 350 kills and 50,0
 	@$(BIN)/python -m pytest -p no:xdist --quiet --long tests/faults
 	@$(BIN)/python -m tests.faults.siege
 	@$(BIN)/python -m tests.app.features.training.sabotage
+
+walk: set-up ## A model's life on real bars, two searches and a Ray cluster among it (docs/tutorial.md); needs CLOSECAST_SHARED
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/cli/walk
 
 soak: set-up ## Half of what an API process can bear, for 30 minutes, and whether its memory grows
 	@$(BIN)/python -m tests.faults.soak
