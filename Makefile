@@ -27,8 +27,11 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=… for another port)
 	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
 
+# Apart: the fuzzer, the whole walk, and Ray, which gives its own processes seconds to come up
+APART := tests/fuzz tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py
+
 test: set-up ## All tests with branch coverage, 90 % at least
-	@$(BIN)/python -m pytest --ignore tests/fuzz --ignore tests/cli/walk -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=90
 
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
@@ -64,8 +67,8 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --extra keras --extra redis -c requirements-dev.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
 
-ray: set-up ## What takes minutes on a Ray cluster of this machine: ASHA, real networks, the same numbers as without
-	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py tests/ml_lifecycle/tuning/long_ray.py
+ray: set-up ## What runs on a Ray cluster of this machine gives the same numbers; LONG=1 adds ASHA and real networks
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py $(if $(LONG),tests/ml_lifecycle/tuning/long_ray.py)
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run

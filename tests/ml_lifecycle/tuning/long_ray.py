@@ -1,4 +1,4 @@
-"""What takes minutes on Ray: `make ray`."""
+"""What takes minutes on Ray: `make ray LONG=1`."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """What runs on a Ray cluster: one is started for the whole file, on loopback, and ended.
 
-`make ray` runs what takes longer (``long_ray.py``).
+`make ray` runs it, apart from the other tests; `make ray LONG=1` adds what takes longer (``long_ray.py``).
 """
 
 import os
