@@ -70,7 +70,7 @@ class Demonstration:
             err.print(f"The champion stays {newest.bundle_id[:12]}, as decided by {by}", soft_wrap=True)
             return
         bundle = self._trained_bundle()
-        if newest is None or newest.kind == "reference" or newest.bundle_id != bundle:
+        if newest is None or newest.bundle_id != bundle:
             self._promote(bundle, former=None if newest is None else newest.bundle_id)
 
     def _promote(self, bundle: str, *, former: str | None) -> None:

@@ -3,6 +3,7 @@
 One first run is shared: what later runs change, they change in copies of its home.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -22,8 +23,10 @@ import pandas as pd
 import pytest
 
 from app.config import Settings
+from app.features.registry import crud
+from app.models.promotion import Promotion
+from app.supervisor.one_session import one_session
 from app.supervisor.supervisor import supervised
-from cli import bundles
 from cli.demonstration import stored
 from cli.demonstration.installation import Remembered, install
 from cli.demonstration.run import Demonstration
@@ -120,7 +123,7 @@ def test_the_first_answer_stands_beside_the_naive_and_everything_stops(first_run
     assert f"http://127.0.0.1:{first_run.taken_port}/" not in first_run.out
     assert "AAPL: close of 2013-03-01 was 430.47 USD" in first_run.out
     assert "kind: hindcast   stale: true" in first_run.out
-    assert "promotion: forced" in first_run.out
+    assert "promotion: reference" in first_run.out  # champion already: there is nothing to promote
     assert re.search(r"1 +2013-03-04 +430\.47 +430\.47", first_run.out)  # the reference's median is the naive
     assert processes_of(first_run.home) == []
     password = re.search(r"password (\S+) \(shown this once\)", first_run.out)
@@ -165,6 +168,14 @@ def test_a_second_run_answers_soon_from_todays_bars_and_its_curl_lines_work(used
     assert processes_of(used_home) == []
 
 
+async def promote_by_jane(settings: Settings, bundle_id: str) -> None:
+    """A line of the ledger, without asking whether that bundle is champion already."""
+    async with one_session(settings) as db:
+        line = Promotion(bundle_id=bundle_id, kind="forced", decided_by="jane", reason="ours")
+        await crud.add_promotion(db, line)
+        await db.commit()
+
+
 def test_a_champion_and_bars_of_others_are_left_alone(
     used_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,7 +191,7 @@ def test_a_champion_and_bars_of_others_are_left_alone(
         supervisor.start_database()
         settings = supervisor.settings
         (bundle,) = [folder for folder in settings.bundles.iterdir() if folder.is_dir()]
-        bundles.force(settings, bundle, reason="ours", by="jane")
+        asyncio.run(promote_by_jane(settings, bundle.name))
         demonstration = Demonstration(installation, supervisor, try_yahoo=True, started_at=0.0)
         demonstration.run(once=True)
         told = capsys.readouterr()

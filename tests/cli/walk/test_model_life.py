@@ -28,6 +28,7 @@ from app.core.database import create_engine, session_factory
 from app.core.jobs import WorkerTools
 from app.features.after_close import work
 from app.features.market_data import collecting
+from app.features.market_data.service import publish_windows
 from app.features.stock_prediction.precomputing import precompute_forecasts
 from app.features.track_record.service import ScoredRun, score_final_steps
 from data_pipeline.sources.base import FetchedBars
@@ -105,6 +106,12 @@ class Past:
             assert (await score_final_steps(tools)).scored == 0  # a second time finds nothing
         return scored
 
+    async def keep_window(self, ticker: str, day: date) -> None:
+        """Have what a worker builds when somebody asks for a past day."""
+        window = collecting.build_window(self.settings, ticker, day)
+        async with self.tools() as tools, tools.sessions() as db:
+            await publish_windows(db, [window])
+
 
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:
@@ -166,14 +173,16 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
     assert set(scored.by_bundle) == {bundle}
     assert run("verify-log")["findings"] == []
 
-    with _serving(past, tmp_path) as (server, user):
+    asked_for = days[-1]
+    asyncio.run(past.keep_window("AAPL", asked_for))
+    with _serving(past) as (server, user):
         # track record
         record = user("GET", "/track-record")
         one_day = _row(record, horizon=1)
         assert one_day["scored"] >= 200
         assert 0.0 < one_day["relative_mae"] < 2.0
         _agrees_with_the_bars(one_day, past)
-        answer = user("GET", "/predict/AAPL?as_of=2024-06-28")
+        answer = user("GET", f"/predict/AAPL?as_of={asked_for}")
         assert (answer["bundle"]["id"], answer["skill"]["1"]["source"]) == (bundle, "live")
         explained = user("GET", f"/forecasts/{answer['forecast_id']}/explain")
         assert explained["lineage"]["bundle_id"] == bundle
@@ -229,12 +238,11 @@ def _forecast_on(past: Past) -> set[date]:
 
 
 @contextmanager
-def _serving(past: Past, folder: Path) -> Iterator[tuple[Server, Any]]:
+def _serving(past: Past) -> Iterator[tuple[Server, Any]]:
     """A real API process, and a function that asks it as a user who may train."""
     assert past.settings.database_url is not None
     with serving(past.settings.home, past.settings.database_url.get_secret_value(), "api") as server:
         server.wait_until_alive()
-        del folder
         yield server, _signed_in(server, past)
 
 
