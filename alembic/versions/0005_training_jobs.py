@@ -35,9 +35,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("last_event", sa.Integer(), server_default="0", nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('train', 'update', 'tune', 'drift', 'pipeline')", name=op.f("ck_training_jobs_kind")
-        ),
+        sa.CheckConstraint("kind IN ('train', 'update', 'tune', 'drift')", name=op.f("ck_training_jobs_kind")),
         sa.CheckConstraint(
             "status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name=op.f("ck_training_jobs_status")
         ),

@@ -21,7 +21,6 @@ class JobKind(StrEnum):
     UPDATE = "update"
     TUNE = "tune"
     DRIFT = "drift"
-    PIPELINE = "pipeline"
 
 
 class JobStatus(StrEnum):
@@ -67,7 +66,7 @@ class TrainingJob(Base):
     last_event: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
-        CheckConstraint("kind IN ('train', 'update', 'tune', 'drift', 'pipeline')", name="kind"),
+        CheckConstraint("kind IN ('train', 'update', 'tune', 'drift')", name="kind"),
         CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
         CheckConstraint("(status = 'failed') = (failure IS NOT NULL)", name="failed_has_reason"),
         CheckConstraint("(status = 'running') = (lease_until IS NOT NULL)", name="running_has_lease"),

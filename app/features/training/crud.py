@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, tuple_, update
+from sqlalchemy import Select, Text, cast, column, func, select, table, text, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +19,7 @@ from app.models.training_job import PRESENT, JobStatus, TrainingJob, TrainingJob
 ONE_AT_A_TIME = "uq_training_jobs_one_at_a_time"
 OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 WORKER_GONE = "worker_gone"  # why a job waits again
+PLACES = table("procrastinate_jobs", column("queueing_lock", Text), column("status"))
 
 
 async def add_job(db: AsyncSession, job: TrainingJob) -> TrainingJob:
@@ -146,6 +147,24 @@ async def left_over(db: AsyncSession, *, waited: timedelta) -> Sequence[Training
         TrainingJobEvent.at < PRESENT - waited,
     )
     return await _locked(db, select(TrainingJob).where(TrainingJob.status == JobStatus.QUEUED, newest.exists()))
+
+
+async def count_deaths(db: AsyncSession, job_id: UUID) -> int:
+    """How often a job came to wait again because its worker was gone."""
+    deaths = select(func.count()).where(
+        TrainingJobEvent.job_id == job_id, TrainingJobEvent.payload["why"].astext == WORKER_GONE
+    )
+    return await db.scalar(deaths) or 0
+
+
+async def without_place(db: AsyncSession, *, prefix: str) -> Sequence[TrainingJob]:
+    """Jobs that wait although nothing in the queue is to begin them; their rows are locked.
+
+    A place in the queue has the lock ``<prefix><job's id>:<attempt>``.
+    """
+    lock = func.concat(prefix, cast(TrainingJob.id, Text), ":", cast(TrainingJob.attempt, Text))
+    place = select(PLACES).where(PLACES.c.queueing_lock == lock, text("procrastinate_jobs.status IN ('todo', 'doing')"))
+    return await _locked(db, select(TrainingJob).where(TrainingJob.status == JobStatus.QUEUED, ~place.exists()))
 
 
 async def open_jobs(db: AsyncSession, job_ids: Sequence[UUID]) -> set[UUID]:

@@ -12,7 +12,9 @@ from app.core.jobs import RUN_TRAINING, TRAIN_QUEUE, defer
 from app.features.training import crud
 from app.models.training_job import JobStatus, TrainingJob
 
-MOST_ATTEMPTS = 3  # of a job whose workers die: what takes them along is then most likely the job itself
+MOST_DEATHS = 3  # of workers that ran a job: what takes them along is then most likely the job itself
+
+LOCK_PREFIX = f"{RUN_TRAINING}:"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ async def enqueue(db: AsyncSession, job_id: UUID, *, attempt: int) -> None:
         db,
         RUN_TRAINING,
         # An attempt's own: what a dead worker still holds must not keep the next one waiting.
-        lock=f"{RUN_TRAINING}:{job_id}:{attempt}",
+        lock=f"{LOCK_PREFIX}{job_id}:{attempt}",
         queue=TRAIN_QUEUE,
         job_id=str(job_id),
         attempt=attempt,
@@ -106,16 +108,22 @@ async def put_back(db: AsyncSession, job_id: UUID, attempt: int) -> None:
 
 
 async def recover(db: AsyncSession, *, patience: timedelta) -> None:
-    """Have the jobs of dead workers wait again, fail those that nobody took within ``patience``, and commit."""
+    """Have the jobs of dead workers wait again, fail those that nobody took within ``patience``, and commit.
+
+    A job that waits without a place in the queue gets another: a database that was away just when a worker was to begin
+    it has cost it the one it had.
+    """
     for job in await crud.left_over(db, waited=patience):
         await _give_up(db, job.id, "its worker is gone, and no other took it over in time")
     for job in await crud.expired(db):
-        if job.attempt >= MOST_ATTEMPTS:
-            await _give_up(db, job.id, f"{MOST_ATTEMPTS} workers that ran it are gone")
+        if await crud.count_deaths(db, job.id) + 1 >= MOST_DEATHS:
+            await _give_up(db, job.id, f"{MOST_DEATHS} workers that ran it are gone")
         else:
             await crud.put_back(db, job.id, job.attempt)
             await crud.add_event(db, job.id, "status", {"status": JobStatus.QUEUED, "why": crud.WORKER_GONE})
             await enqueue(db, job.id, attempt=job.attempt)
+    for job in await crud.without_place(db, prefix=LOCK_PREFIX):
+        await enqueue(db, job.id, attempt=job.attempt)
     await db.commit()
 
 

@@ -11,11 +11,12 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.core.jobs import WorkerTools, defer
-from app.features.training import child, crud, service
+from app.core.jobs import TRAIN_QUEUE, WorkerTools, defer, open_queue
+from app.features.training import child, crud, service, tasks
 from app.features.training.running import jobs_dir, run_attempt
 from app.features.training.tasks import look_once
 from app.models.training_job import TrainingJob
@@ -251,7 +252,7 @@ async def test_a_worker_that_comes_to_itself_too_late_writes_nothing(sessions: S
 async def test_a_job_that_takes_its_workers_along_is_given_up(sessions: Sessions, tools: WorkerTools) -> None:
     """Else it would take down one after the other for ever."""
     job_id = await ask(sessions, "train", ENDLESS)
-    for begun in range(service.MOST_ATTEMPTS):
+    for begun in range(service.MOST_DEATHS):
         async with sessions() as db:
             job = await service.begin(db, job_id, begun=begun, lease=timedelta())
             assert job is not None
@@ -260,6 +261,59 @@ async def test_a_job_that_takes_its_workers_along_is_given_up(sessions: Sessions
 
     job = await look(sessions, job_id)
     assert (job.status, job.failure) == ("failed", "3 workers that ran it are gone")
+
+
+async def test_who_was_told_to_end_is_no_dead_worker(sessions: Sessions, tools: WorkerTools) -> None:
+    """However many rolling updates a long job sees, one crash does not make it the culprit."""
+    job_id = await ask(sessions, "train", ENDLESS)
+    for begun in range(service.MOST_DEATHS):
+        async with sessions() as db:
+            await service.begin(db, job_id, begun=begun, lease=timedelta(hours=1))
+            await service.put_back(db, job_id, begun + 1)
+
+    async with sessions() as db:
+        await service.begin(db, job_id, begun=service.MOST_DEATHS, lease=timedelta())
+    await look_once(tools)
+
+    assert (await look(sessions, job_id)).status == "queued"
+
+
+async def test_a_job_that_lost_its_place_in_the_queue_gets_another(
+    sessions: Sessions, tools: WorkerTools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away for the moment in which it was to begin: else it would wait for good, and its owner too."""
+    job_id = await ask(sessions, "train", QUICK)
+    begin = service.begin
+
+    async def begin_nothing(*_: Any, **__: Any) -> None:
+        raise OperationalError("UPDATE training_jobs", {}, ConnectionError("the server closed the connection"))
+
+    monkeypatch.setattr(service, "begin", begin_nothing)
+    await work_off(tools)
+    lost = await places(sessions)
+    monkeypatch.setattr(service, "begin", begin)
+    for _ in range(2):
+        await look_once(tools)
+    waiting = await places(sessions)
+    await work_off(tools)
+
+    assert (lost, waiting) == (["failed"], ["failed", "todo"])
+    assert (await look(sessions, job_id)).status == "succeeded"
+
+
+async def work_off(tools: WorkerTools) -> None:
+    """What a worker on the queue `train` does until nothing waits there."""
+    async with open_queue(tools.settings) as (app, _):
+        tasks.add_tasks(app)
+        await app.run_worker_async(
+            queues=[TRAIN_QUEUE], wait=False, install_signal_handlers=False, additional_context={"tools": tools}
+        )
+
+
+async def places(sessions: Sessions) -> list[str]:
+    """How the places in the queue stand, in their order."""
+    async with sessions() as db:
+        return list(await db.scalars(text("SELECT status::text FROM procrastinate_jobs ORDER BY id")))
 
 
 @pytest.mark.timeout(240)  # three processes, on a machine that may be busy with others

@@ -48,7 +48,7 @@ async def test_one_training_of_a_user_at_a_time_and_the_schedule_has_no_limit(db
     with pytest.raises(TrainingInProgressError):
         await start_job(db, kind="update", spec={}, owner=user.id, reason="the second")
     for _ in range(2):
-        await start_job(db, kind="pipeline", spec={}, owner=user.id, reason="no training")
+        await start_job(db, kind="drift", spec={}, owner=None, reason="no training")
         await start_job(db, kind="train", spec={}, owner=None, reason="the schedule's")
     await db.commit()
 
