@@ -1,6 +1,6 @@
 """Champions that are networks, put together by hand in milliseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,18 @@ def training_column(name: str, *, deviation: float = 10.0) -> dict[str, Any]:
     return {"name": name, "mean": 0.0, "deviation": deviation, "edges": [], "shares": [1.0]}
 
 
-def write_network(bundles: Path, spec: InputSpec = SPEC, *, trained_on: Sequence[dict[str, Any]] = ()) -> Path:
-    """A bundle whose two-column network reads ``spec``; gives its folder."""
+def write_network(
+    bundles: Path,
+    spec: InputSpec = SPEC,
+    *,
+    trained_on: Sequence[dict[str, Any]] = (),
+    config: Mapping[str, Any] | None = None,
+    tickers: Sequence[str] = (),
+) -> Path:
+    """A bundle whose two-column network reads ``spec``, and says that ``config`` and ``tickers`` made it."""
     contents = {**make_contents(spec), "reference.json": canonical_json({"columns": list(trained_on)})}
-    return write_bundle(bundles, contents, make_manifest(contents, spec))
+    told = {"config": dict(config or {}), "tickers": tuple(tickers)}
+    return write_bundle(bundles, contents, make_manifest(contents, spec).model_copy(update=told))
 
 
 def write_network_with_long_run(bundles: Path) -> Path:

@@ -30,8 +30,8 @@ from ml_lifecycle.training.config_document import PARTS, ConfigDocument, DataCho
 
 PACKAGED_VERSION = 0
 LONGEST = 65_536  # characters of one version, as JSON
-# What a fine-tuned bundle has from its parent: a training of its own cuts the days anew.
-OF_A_PARENT = frozenset({"fine_tune", "train_end", "validation_end", "calibration_end"})
+# Of the days that one training was cut by, and of a parent that it went on from: another cuts the days anew.
+OF_ONE_TRAINING = frozenset({"fine_tune", "gate_days", "train_end", "validation_end", "calibration_end"})
 
 
 async def read_config(db: AsyncSession, *, version: int | None = None) -> ConfigRead:
@@ -61,7 +61,7 @@ async def champion_parts(db: AsyncSession) -> ConfigParts:
 
 
 async def champion_training(db: AsyncSession) -> tuple[dict[str, Any], list[str]]:
-    """What to train the champion's like again: fields of ``TrainingConfig``, and tickers.
+    """What to train the champion's like again: fields of ``TrainingConfig``, and tickers; its days are cut anew.
 
     Raises
     ------
@@ -72,8 +72,8 @@ async def champion_training(db: AsyncSession) -> tuple[dict[str, Any], list[str]
     config = manifest["config"]
     if manifest["kind"] != "network":
         raise NoChampionConfigError
-    left_out = OF_A_PARENT if config.get("fine_tune") else frozenset()
-    return {name: value for name, value in config.items() if name not in left_out}, list(manifest["tickers"])
+    kept = {name: value for name, value in config.items() if name not in OF_ONE_TRAINING}
+    return kept, list(manifest["tickers"])
 
 
 async def read_defaults(db: AsyncSession, *, version: int | None = None) -> DefaultsRead:

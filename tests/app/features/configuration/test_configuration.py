@@ -7,6 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.configuration import service
+from app.features.training.run_train import choose
+from app.features.training.train_spec import TrainSpec
 from ml_lifecycle.training.config import load_config
 from tests.app import networks
 from tests.app.accounts import Account
@@ -107,3 +109,17 @@ async def test_what_cannot_be_trained_is_no_default(client: httpx.AsyncClient, a
         assert detail in answer.json()["detail"]
 
     assert (await shown(client, admin))["defaults"]["version"] == 0
+
+
+async def test_what_is_trained_like_the_champion_learns_from_newer_days(db: AsyncSession, settings: Settings) -> None:
+    """Its dates and its gate days were those of its own training; the setting says what is left to the gate now."""
+    days = {"train_end": "2009-12-31", "validation_end": "2010-12-31", "calibration_end": "2011-12-30"}
+    config = load_config("default", hidden_size=24, gate_days=7, **days).model_dump(mode="json")
+    bundle = networks.write_network(settings.bundles, config=config, tickers=["AAPL", "IBM"])
+    await networks.promote(db, await networks.register(db, bundle))
+
+    content, tickers = await service.champion_training(db)
+    chosen = choose(settings, TrainSpec(content=content, tickers=tuple(tickers)))
+
+    assert chosen.config == load_config("default", hidden_size=24, gate_days=settings.gate_days)
+    assert chosen.data.tickers == ("AAPL", "IBM")
