@@ -52,11 +52,16 @@ async def begin(db: AsyncSession, run_id: int, step: Step, now: datetime) -> int
     )
 
 
-async def settle(db: AsyncSession, run_id: int, steps: Sequence[Step], state: StepState, **values: Any) -> None:
-    """Write how steps stand; ``values`` are columns."""
+async def settle(
+    db: AsyncSession, run_id: int, step: Step, state: StepState, *, attempt: int | None = None, **values: Any
+) -> bool:
+    """Write how a step stands; ``values`` are columns. False where ``attempt`` is told and is not the one that runs."""
     named = {"due_at": None, "error": None, **values}
-    those = (ChainStep.run_id == run_id, ChainStep.step.in_(steps))
-    await db.execute(update(ChainStep).where(*those).values(state=state, **named))
+    those = [ChainStep.run_id == run_id, ChainStep.step == step]
+    if attempt is not None:
+        those += [ChainStep.attempts == attempt, ChainStep.state == StepState.RUNNING]
+    changed = update(ChainStep).where(*those).values(state=state, **named).returning(ChainStep.step)
+    return await db.scalar(changed) is not None
 
 
 async def wait_again(db: AsyncSession, run_id: int, steps: Sequence[Step]) -> None:

@@ -40,7 +40,7 @@ async def decide(db: AsyncSession, tools: WorkerTools, run: ChainRun, *, report:
         db, run.id, {"rules": list(verdict.rules), "reason": verdict.reason, "report_id": report, "job_id": job_id}
     )
     gate = StepState.SKIPPED if job_id is None else StepState.WAITING
-    await crud.settle(db, run.id, [Step.GATE], gate, finished_at=None if job_id else tools.clock())
+    await crud.settle(db, run.id, Step.GATE, gate, finished_at=None if job_id else tools.clock())
     await db.commit()
     return Outcome({"job": job_id and str(job_id), "rules": list(verdict.rules), "reason": verdict.reason})
 
@@ -99,12 +99,12 @@ async def _challenge(db: AsyncSession, tools: WorkerTools, decision: RetrainDeci
         await _settle(db, tools, decision, StepState.DONE, {"bundle": bundle_id, "gate": "champion already"})
         return
     decision.challenge_id = asked.id
-    await crud.settle(db, decision.run_id, [Step.GATE], StepState.RUNNING, started_at=tools.clock())
+    await crud.settle(db, decision.run_id, Step.GATE, StepState.RUNNING, started_at=tools.clock())
     await db.commit()
 
 
 async def _settle(
     db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, state: StepState, outcome: dict[str, str]
 ) -> None:
-    await crud.settle(db, decision.run_id, [Step.GATE], state, outcome=outcome, finished_at=tools.clock())
+    await crud.settle(db, decision.run_id, Step.GATE, state, outcome=outcome, finished_at=tools.clock())
     await db.commit()

@@ -42,7 +42,9 @@ async def run_step(tools: WorkerTools, run_id: int, step: Step) -> None:
         return
     outcome, error = await attempt_step(tools, run, step)
     async with tools.sessions() as db:
-        await settle(db, tools, run_id, step, attempt, outcome, error)
+        if not await settle(db, tools, run_id, step, attempt, outcome, error):
+            logger.warning("attempt %d at %s of run %d ended late: another one counts", attempt, step, run_id)
+            return
         if attempt > 1 and outcome.news:
             await crud.wait_again(db, run_id, after(step))
         await advance(db, run_id)
@@ -68,17 +70,16 @@ async def settle(
     attempt: int,
     outcome: Outcome,
     error: str | None,
-) -> None:
-    """Write how an attempt ended, and when there is another."""
+) -> bool:
+    """Write how an attempt ended, and when there is another; False, and nothing: it is not the newest one any more."""
     now = tools.clock()
     ended = {"outcome": dict(outcome.figures), "finished_at": now}
     if error is None:
         state = StepState.SKIPPED if outcome.skipped else StepState.DONE
-        await crud.settle(db, run_id, [step], state, **ended)
-        return
+        return await crud.settle(db, run_id, step, state, attempt=attempt, **ended)
     pause = pause_after(attempt)
     due_at = None if pause is None else now + pause
-    await crud.settle(db, run_id, [step], StepState.FAILED, error=error, due_at=due_at, **ended)
+    return await crud.settle(db, run_id, step, StepState.FAILED, attempt=attempt, error=error, due_at=due_at, **ended)
 
 
 async def advance(db: AsyncSession, run_id: int, *, again: bool = False) -> None:

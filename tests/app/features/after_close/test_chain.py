@@ -265,6 +265,27 @@ async def test_a_step_that_fails_in_a_way_that_nobody_foresaw_is_told_and_the_ot
     assert await states(db) == DONE
 
 
+async def test_a_worker_that_wakes_late_does_not_overwrite_what_another_one_did(
+    db: AsyncSession, worker: Worker, source: ScriptedSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its attempt stood still, a second one came to its end; the first then fails."""
+    await publish(db, "AAPL")
+    kept = dict(service.WORK)
+
+    async def stalled(tools: WorkerTools, run: ChainRun) -> Any:
+        monkeypatch.setattr(service, "WORK", kept)
+        await service.run_step(tools, run.id, Step.SCORE)
+        raise ConnectionError("the connection was lost long ago")
+
+    monkeypatch.setattr(service, "WORK", {**kept, Step.SCORE: stalled})
+    await worker.look()
+    await worker.work()
+
+    score = (await steps(db))["score"]
+    assert (score.state, score.attempts, score.error) == ("done", 2, None)
+    assert await states(db) == DONE
+
+
 @pytest.mark.parametrize("what_is_left", ["a job that stands still", "no job at all"])
 async def test_what_a_killed_worker_left_goes_on(
     what_is_left: str, db: AsyncSession, worker: Worker, source: ScriptedSource
