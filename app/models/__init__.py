@@ -5,7 +5,7 @@ from app.models.after_close import ChainRun, ChainStep, RetrainDecision
 from app.models.answer_counts import AnswerCount, UnansweredCount
 from app.models.api_key import ApiKey
 from app.models.base import Base
-from app.models.chain import ChainDay
+from app.models.chain import ChainDay, ChainSeal
 from app.models.challenge import Challenge, ShadowDecision
 from app.models.drift import DriftReport
 from app.models.forecast import Forecast
@@ -36,6 +36,7 @@ __all__ = [
     "BundleRow",
     "ChainDay",
     "ChainRun",
+    "ChainSeal",
     "ChainStep",
     "Challenge",
     "DailyQuota",

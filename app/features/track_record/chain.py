@@ -2,10 +2,12 @@
 
 One link for each day (UTC, by ``made_at``) on which forecasts were made, each over the link before it. A leaf is the
 SHA-256 of a row's columns as PostgreSQL sends them in binary: exact, and the same whatever the session's settings are.
-Whoever can write the database can seal it anew as a whole; a head that was noted elsewhere tells.
+The head of each day is kept in a second place too, so that links which were taken out are missed and never sealed
+anew. Whoever can write the database can still seal it anew as a whole; a head that was noted elsewhere tells.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
@@ -13,18 +15,22 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import undefer
 
 from app.core.jobs import WorkerTools
 from app.features.track_record import crud
-from app.models.chain import ChainDay
+from app.models.chain import ChainDay, ChainSeal
 from app.models.forecast import Forecast
+from app.models.score import ScoredSeries
+
+logger = logging.getLogger(__name__)
 
 GENESIS = bytes(32)  # the head before the first link
 SCHEME = b"closecast chain 1"
 SEALED_AFTER = timedelta(hours=1)  # past the day's end; a forecast is committed seconds after `made_at`
+LONGEST_RUN = timedelta(hours=6)  # one that began before a day was to be sealed has ended so long after that instant
 PAGE = 200  # rows hashed in one statement: far within its deadline
 LEAF_BYTES = 16 + 32
 
@@ -108,7 +114,10 @@ async def chain_head(db: AsyncSession) -> ChainHead | None:
 
 
 async def seal_days(tools: WorkerTools) -> int:
-    """Add a link for each day that is over and has forecasts; gives their number. Two workers at once seal once."""
+    """Add a link for each day that is over and has forecasts; gives their number. Two workers at once seal once.
+
+    Nothing is sealed while the newest link is not the one that was sealed last: a new one would hide what was done.
+    """
     sealed = 0
     while await _seal_next(tools):
         sealed += 1
@@ -120,6 +129,9 @@ async def _seal_next(tools: WorkerTools) -> bool:
     async with tools.sessions() as db:
         await crud.lock_work(db, crud.Work.SEALING)
         before = await chain_head(db)
+        if before != await _last_seal(db):
+            logger.error("the hash chain was changed and is not continued: see `closecast verify-log`")
+            return False
         day = await _next_day(db, before)
         if day is None or day >= last:
             return False
@@ -128,8 +140,16 @@ async def _seal_next(tools: WorkerTools) -> bool:
         packed = _packed(leaves)
         head = _head(previous, day, packed)
         db.add(ChainDay(day=day, previous=previous, n_forecasts=len(leaves), leaves=packed, head=head))
+        db.add(ChainSeal(day=day, head=head))
         await db.commit()
     return True
+
+
+async def _last_seal(db: AsyncSession) -> ChainHead | None:
+    """What the newest link must be."""
+    newest = await db.execute(select(ChainSeal.day, ChainSeal.head).order_by(ChainSeal.day.desc()).limit(1))
+    row = newest.first()
+    return None if row is None else ChainHead(*row)
 
 
 async def _next_day(db: AsyncSession, before: ChainHead | None) -> date | None:
@@ -149,21 +169,23 @@ async def verify_chain(sessions: async_sessionmaker[AsyncSession], *, noted_head
     noted_head : one that was once told (on the track record, say); it must be among the links.
     """
     findings: list[Finding] = []
-    previous, forecasts, days = GENESIS, 0, []
-    heads = set()
+    previous, forecasts = GENESIS, 0
+    heads: dict[date, bytes] = {}
     async for link in _links(sessions):
         async with sessions() as db:
             leaves = await _leaves(db, link.day)
         findings += _compare_link(link, previous)
         findings += _compare_leaves(link, leaves)
         previous, forecasts = link.head, forecasts + len(leaves)
-        days.append(link.day)
-        heads.add(link.head)
+        heads[link.day] = link.head
+    days = list(heads)
     async with sessions() as db:
+        findings += _compare_seals(heads, await _seals(db))
         findings += await _between_links(db, days)
+        findings += await _overdue(db, days)
         unsealed = await _count(db, days[-1] + timedelta(days=1) if days else date.min, date.max)
         head = await chain_head(db)
-    if noted_head is not None and noted_head not in heads:
+    if noted_head is not None and noted_head not in heads.values():
         findings.append(Finding(days[-1] if days else date.min, f"no link has the noted head {noted_head.hex()}"))
     return Verified(len(days), forecasts, unsealed, head, tuple(findings))
 
@@ -190,6 +212,28 @@ def _compare_link(link: ChainDay, previous: bytes) -> list[Finding]:
     if link.head != _head(link.previous, link.day, link.leaves) or link.n_forecasts * LEAF_BYTES != len(link.leaves):
         found.append(Finding(link.day, "the link itself was changed"))
     return found
+
+
+async def _seals(db: AsyncSession) -> dict[date, bytes]:
+    return {day: head for day, head in await db.execute(select(ChainSeal.day, ChainSeal.head))}  # noqa: C416 (typed)
+
+
+def _compare_seals(heads: Mapping[date, bytes], sealed: Mapping[date, bytes]) -> list[Finding]:
+    """Links against what was noted when they were sealed."""
+    gone = [Finding(day, "the link was taken out") for day in sealed.keys() - heads.keys()]
+    others = [Finding(day, "the link is not the one that was sealed") for day in heads if sealed.get(day) != heads[day]]
+    return sorted([*gone, *others], key=str)
+
+
+async def _overdue(db: AsyncSession, days: Sequence[date]) -> list[Finding]:
+    """Forecasts after the newest link that must have one: the worker was at work after their day was to be sealed."""
+    worked = await db.scalar(select(func.max(ScoredSeries.at)))
+    if worked is None:
+        return []
+    until = (worked - SEALED_AFTER - LONGEST_RUN).astimezone(UTC).date()  # a run seals before it scores
+    start = days[-1] + timedelta(days=1) if days else date.min
+    count = await _count(db, start, until)
+    return [Finding(until, f"before this day and after the newest link there are forecasts: {count}")] if count else []
 
 
 def _compare_leaves(link: ChainDay, leaves: Leaves) -> list[Finding]:

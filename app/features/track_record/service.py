@@ -58,16 +58,16 @@ class ScoredRun:
 
 
 async def score_final_steps(tools: WorkerTools) -> ScoredRun:
-    """Score every frozen step whose bar is final, once; then adaptive states, figures and hash chain follow.
+    """Seal what is over, score every frozen step whose bar is final, once; adaptive states and figures follow.
 
     Repeating it, or running it in two workers at once, scores nothing twice. Worker and command line only: it reads
     calendars and, where runs were missed, past data versions.
     """
     from app.features.track_record.scoring_run import score_open_steps
 
+    sealed = await seal_days(tools)  # first: whoever finds a day unsealed that was scored after it knows why
     counted = await score_open_steps(tools)
     await refresh_figures(tools, counted.changed)
-    sealed = await seal_days(tools)
     logger.info("%d steps scored, %d void, %d states taught", counted.scored, counted.void, counted.taught)
     return ScoredRun(counted.scored, counted.void, counted.taught, dict(counted.by_bundle), sealed)
 

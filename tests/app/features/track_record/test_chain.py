@@ -15,11 +15,13 @@ from app.config import Settings
 from app.core.database import database_url
 from app.features.track_record import chain
 from app.features.track_record.chain import Verified, chain_head, seal_days, verify_chain
+from app.features.track_record.service import score_final_steps
 from app.models.chain import ChainDay
 from app.models.forecast import Forecast
 from tests.app.features.track_record.truth import Truth, windows_at
 
-SWITCHED_OFF = "ALTER TABLE forecasts DISABLE TRIGGER ALL; ALTER TABLE chain_days DISABLE TRIGGER ALL"
+SWITCHED_OFF = [f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in ("forecasts", "chain_days", "chain_seals")]
+FORGED = "UPDATE forecasts SET anchor = anchor + 1"
 OTHERWISE = {
     "id": "gen_random_uuid()",
     "kind": "'hindcast'",
@@ -63,7 +65,7 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 async def tampered(engine: AsyncEngine, *statements: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
     """The database as it is after these statements of a superuser, undone afterwards."""
     async with engine.connect() as connection, connection.begin() as transaction:
-        for statement in (*SWITCHED_OFF.split("; "), *statements):
+        for statement in (*SWITCHED_OFF, *statements):
             await connection.execute(text(statement))
         yield async_sessionmaker(connection, join_transaction_mode="create_savepoint")
         await transaction.rollback()
@@ -135,22 +137,56 @@ async def test_rows_that_were_taken_out_or_put_in_are_named(truth: Truth, engine
 async def test_changed_links_are_found(truth: Truth, engine: AsyncEngine) -> None:
     """Its head, its count, its leaves, its place; the first one gone; and a day slipped in before the first."""
     for statement, wanted in (
-        ("UPDATE chain_days SET head = sha256('x') WHERE day = (SELECT min(day) FROM chain_days)", 2),
+        ("UPDATE chain_days SET head = sha256('x') WHERE day = (SELECT min(day) FROM chain_days)", 3),
         ("UPDATE chain_days SET n_forecasts = 3 WHERE day = (SELECT min(day) FROM chain_days)", 1),
         ("UPDATE chain_days SET leaves = leaves || leaves WHERE day = (SELECT max(day) FROM chain_days)", 1),
         ("UPDATE chain_days SET previous = sha256('x') WHERE day = (SELECT max(day) FROM chain_days)", 2),
-        ("DELETE FROM chain_days WHERE day = (SELECT min(day) FROM chain_days)", 2),
+        ("DELETE FROM chain_days WHERE day = (SELECT min(day) FROM chain_days)", 3),
         ("UPDATE forecasts SET made_at = made_at - interval '9 days' WHERE ticker = 'AAA'", 3),
     ):
         verified = await verified_after(engine, statement)
         assert len(verified.findings) == wanted, (statement, verified.findings)
 
 
+@pytest.mark.parametrize(
+    ("statement", "gone"),
+    [("DELETE FROM chain_days", 2), ("DELETE FROM chain_days WHERE day = (SELECT max(day) FROM chain_days)", 1)],
+    ids=["all", "newest"],
+)
+async def test_links_that_were_taken_out_at_the_end_are_missed_and_not_made_anew(
+    truth: Truth, engine: AsyncEngine, caplog: pytest.LogCaptureFixture, statement: str, gone: int
+) -> None:
+    """Before the next run and after it, which seals nothing and says so; so what was forged is found."""
+    async with tampered(engine, statement, FORGED) as sessions:
+        before = await verify_chain(sessions)
+        tools = type(truth.tools)(truth.tools.settings, sessions, lambda: truth.now + timedelta(days=9))
+        sealed = await seal_days(tools)
+        after = await verify_chain(sessions)
+
+    assert (sealed, after) == (0, before)
+    assert [finding.what for finding in before.findings].count("the link was taken out") == gone
+    assert "the hash chain was changed and is not continued" in caplog.text
+
+
+async def test_forecasts_of_a_day_that_a_run_must_have_sealed_are_found_without_their_link(
+    truth: Truth, engine: AsyncEngine
+) -> None:
+    """Both notes of the links gone: the worker scored after those days were to be sealed. The newest day is not due."""
+    await score_final_steps(truth.tools)
+    clean = await verify_chain(truth.tools.sessions)
+    verified = await verified_after(engine, "DELETE FROM chain_days", "DELETE FROM chain_seals", FORGED)
+
+    assert clean.findings == ()
+    assert [finding.what for finding in verified.findings] == [
+        "before this day and after the newest link there are forecasts: 4"
+    ]
+
+
 async def test_a_chain_made_anew_lacks_the_head_that_was_noted(truth: Truth, engine: AsyncEngine) -> None:
     """Who rewrites everything is found by whoever kept a head of before."""
     noted = (await verify_chain(truth.tools.sessions)).head
     assert noted is not None
-    async with tampered(engine, "DELETE FROM chain_days", "UPDATE forecasts SET anchor = anchor + 1") as sessions:
+    async with tampered(engine, "DELETE FROM chain_days", "DELETE FROM chain_seals", FORGED) as sessions:
         tools = type(truth.tools)(truth.tools.settings, sessions, truth.tools.clock)
         assert await seal_days(tools) == 2
         believed = await verify_chain(sessions)
@@ -171,7 +207,8 @@ async def test_a_day_is_sealed_an_hour_after_its_end(truth: Truth) -> None:
 
 async def test_links_can_not_be_changed_by_accident(truth: Truth, db: AsyncSession) -> None:
     """Triggers refuse it, as they do for forecasts."""
-    for statement in ("UPDATE chain_days SET n_forecasts = 0", "DELETE FROM chain_days", "TRUNCATE chain_days"):
+    heads = ("UPDATE chain_seals SET head = ''", "DELETE FROM chain_seals", "TRUNCATE chain_seals")
+    for statement in ("UPDATE chain_days SET n_forecasts = 0", "DELETE FROM chain_days", "TRUNCATE chain_days", *heads):
         with pytest.raises(DBAPIError) as refused:
             await db.execute(text(statement))
         assert isinstance(refused.value.orig, RestrictViolation)
