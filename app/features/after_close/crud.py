@@ -122,13 +122,23 @@ async def is_training(db: AsyncSession) -> bool:
     return await db.scalar(found.limit(1)) is not None
 
 
-async def trainings_to_follow(db: AsyncSession) -> Sequence[tuple[RetrainDecision, TrainingJob]]:
-    """Decisions whose gate has not been settled, with the training that each asked for."""
+async def decisions_to_follow(db: AsyncSession) -> Sequence[int]:
+    """Decisions that asked for a training whose gate has not been settled, the oldest first."""
     waiting = (
+        select(RetrainDecision.id)
+        .join(ChainStep, (ChainStep.run_id == RetrainDecision.run_id) & (ChainStep.step == Step.GATE))
+        .where(RetrainDecision.job_id.is_not(None), ChainStep.state.in_(OPEN))
+    )
+    return (await db.scalars(waiting.order_by(RetrainDecision.id))).all()
+
+
+async def lock_training(db: AsyncSession, decision_id: int) -> tuple[RetrainDecision, TrainingJob] | None:
+    """A decision and the training that it asked for; None where another transaction is at it already."""
+    found = (
         select(RetrainDecision, TrainingJob)
         .join(TrainingJob, TrainingJob.id == RetrainDecision.job_id)
-        .join(ChainStep, (ChainStep.run_id == RetrainDecision.run_id) & (ChainStep.step == Step.GATE))
-        .where(ChainStep.state.in_(OPEN))
-        .order_by(RetrainDecision.id)
+        .where(RetrainDecision.id == decision_id)
+        .with_for_update(of=RetrainDecision, skip_locked=True)
     )
-    return [(row[0], row[1]) for row in await db.execute(waiting)]
+    row = (await db.execute(found)).one_or_none()
+    return None if row is None else (row[0], row[1])

@@ -8,21 +8,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.jobs import WorkerTools
 from app.features.after_close import crud, rules
-from app.features.after_close.steps import Outcome, Step
+from app.features.after_close.steps import Outcome, Step, pause_after
 from app.features.configuration.service import champion_training
 from app.features.drift.service import find_report
 from app.features.registry import challenges
-from app.features.registry.errors import AlreadyChampionError
+from app.features.registry.errors import AlreadyChampionError, BundleNotFoundError, ChallengeNotFoundError
 from app.features.registry.service import champion_manifest
 from app.features.training.service import start_job
 from app.models.after_close import ChainRun, RetrainDecision, StepState
-from app.models.training_job import JobKind, JobStatus, TrainingJob
+from app.models.training_job import JobKind, JobStatus
+from ml_lifecycle.evaluation.gate import Reason
 from ml_lifecycle.export.manifest import BundleKind
 
 logger = logging.getLogger(__name__)
 
 ENDED_WITHOUT = (JobStatus.FAILED, JobStatus.CANCELLED)
-OVER = ("passed", "refused", "broken_off")
+UNDECIDED = frozenset({Reason.NOT_JUDGED, Reason.CHAMPION_CHANGED})  # nothing was tested, so nothing of alpha is spent
 
 
 async def decide(db: AsyncSession, tools: WorkerTools, run: ChainRun, *, report: UUID | None) -> Outcome:
@@ -48,11 +49,17 @@ async def decide(db: AsyncSession, tools: WorkerTools, run: ChainRun, *, report:
 async def follow_trainings(tools: WorkerTools) -> None:
     """Have what a rule's training brought judged by the gate, which promotes it if it passes; note how that ended.
 
-    Looked at every minute: what ends a training is another process, which may be killed just then.
+    Looked at every minute: what ends a training is another process, which may be killed just then. What goes wrong with
+    one training keeps no other waiting.
     """
     async with tools.sessions() as db:
-        for decision, job in await crud.trainings_to_follow(db):
-            await _follow(db, tools, decision, job)
+        waiting = await crud.decisions_to_follow(db)
+    for decision_id in waiting:
+        try:
+            async with tools.sessions() as db:
+                await _follow(db, tools, decision_id)
+        except Exception:
+            logger.exception("what retrain decision %d brought could not be followed; in a minute again", decision_id)
 
 
 async def known_now(db: AsyncSession, now: datetime, report_id: UUID | None) -> rules.Known:
@@ -77,29 +84,64 @@ async def _start(db: AsyncSession, run: ChainRun, reason: str) -> UUID:
     return (await start_job(db, kind=JobKind.TRAIN, spec=spec, owner=None, reason=told)).id
 
 
-async def _follow(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, job: TrainingJob) -> None:
+async def _follow(db: AsyncSession, tools: WorkerTools, decision_id: int) -> None:
     """One training: nothing yet, its end without a bundle, its challenge, or what the gate said."""
+    found = await crud.lock_training(db, decision_id)
+    if found is None:
+        return
+    decision, job = found
     if job.status in ENDED_WITHOUT:
         why = {"why": f"training {job.status}: {job.failure or 'by a person'}"}
         await _settle(db, tools, decision, StepState.SKIPPED, why)
-    elif job.status == JobStatus.SUCCEEDED and decision.challenge_id is None:
-        await _challenge(db, tools, decision, job)
     elif decision.challenge_id is not None:
-        challenge = await challenges.read(db, decision.challenge_id)
-        if challenge.status in OVER:
-            told = {"challenge": str(challenge.id), "bundle": challenge.bundle_id, "gate": challenge.status}
-            await _settle(db, tools, decision, StepState.DONE, told)
+        await _hear(db, tools, decision, decision.challenge_id)
+    elif job.status == JobStatus.SUCCEEDED:
+        await _challenge(db, tools, decision, str((job.result or {})["bundle"]))
 
 
-async def _challenge(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, job: TrainingJob) -> None:
-    bundle_id = str((job.result or {})["bundle"])
+async def _challenge(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, bundle_id: str) -> None:
+    """Ask the gate; that it was asked is kept in the same commit, or a kill between would have it test twice."""
     try:
-        asked = await challenges.ask(db, bundle_id, by=f"after close: {decision.reason}")
+        challenge_id = await challenges.enqueue(db, bundle_id, by=f"after close: {decision.reason}")
     except AlreadyChampionError:  # somebody promoted it meanwhile
         await _settle(db, tools, decision, StepState.DONE, {"bundle": bundle_id, "gate": "champion already"})
         return
-    decision.challenge_id = asked.id
-    await crud.settle(db, decision.run_id, Step.GATE, StepState.RUNNING, started_at=tools.clock())
+    except BundleNotFoundError as error:
+        await _settle(db, tools, decision, StepState.SKIPPED, {"bundle": bundle_id, "why": str(error)})
+        return
+    decision.challenge_id = challenge_id
+    await crud.begin(db, decision.run_id, Step.GATE, tools.clock())
+    await db.commit()
+
+
+async def _hear(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, challenge_id: UUID) -> None:
+    """What the gate said, if it has; what it could not decide is asked again later."""
+    try:
+        challenge = await challenges.read(db, challenge_id)
+    except ChallengeNotFoundError as error:
+        await _ask_later(db, tools, decision, str(error))
+        return
+    if challenge.status == "broken_off":
+        await _ask_later(db, tools, decision, f"challenge {challenge_id} broke off")
+    elif challenge.decision is not None:
+        verdict = challenge.decision.verdict
+        if UNDECIDED.intersection(verdict["reasons"]):
+            await _ask_later(db, tools, decision, f"{verdict['refusal']}: {verdict['detail']}")
+            return
+        told = {"challenge": str(challenge_id), "bundle": challenge.bundle_id, "gate": challenge.status}
+        await _settle(db, tools, decision, StepState.DONE, told)
+
+
+async def _ask_later(db: AsyncSession, tools: WorkerTools, decision: RetrainDecision, why: str) -> None:
+    """As a step that failed: after pauses that grow, until ``MOST_ATTEMPTS`` were in vain."""
+    now = tools.clock()
+    steps = {each.step: each for each in await crud.list_steps(db, decision.run_id)}
+    pause = pause_after(steps[Step.GATE].attempts)
+    due_at = None if pause is None else now + pause
+    told = {"challenge": str(decision.challenge_id)}
+    decision.challenge_id = None if due_at else decision.challenge_id
+    failed = {"error": why[:500], "due_at": due_at, "outcome": told, "finished_at": now}
+    await crud.settle(db, decision.run_id, Step.GATE, StepState.FAILED, **failed)
     await db.commit()
 
 

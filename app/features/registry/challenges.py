@@ -22,14 +22,25 @@ async def ask(db: AsyncSession, bundle_id: str, *, by: str) -> ChallengeRead:
     ------
     BundleNotFoundError, AlreadyChampionError, NoChampionError
     """
+    challenge_id = await enqueue(db, bundle_id, by=by)
+    await db.commit()
+    return ChallengeRead(id=challenge_id, bundle_id=bundle_id, status="waiting", decision=None)
+
+
+async def enqueue(db: AsyncSession, bundle_id: str, *, by: str) -> UUID:
+    """Have a registered bundle judged once the caller commits; gives the challenge, or the one that waits already.
+
+    Raises
+    ------
+    BundleNotFoundError, AlreadyChampionError, NoChampionError
+    """
     await champion_of(db, bundle_id)
     challenge_id = uuid4()
     arguments = {"challenge_id": str(challenge_id), "bundle_id": bundle_id, "asked_by": by}
     if not await defer(db, CHALLENGE, lock=f"{CHALLENGE}:{bundle_id}", **arguments):
         waiting = await crud.find_challenge_job(db, CHALLENGE, bundle_id=bundle_id)
         challenge_id = challenge_id if waiting is None else waiting[0]
-    await db.commit()
-    return ChallengeRead(id=challenge_id, bundle_id=bundle_id, status="waiting", decision=None)
+    return challenge_id
 
 
 async def read(db: AsyncSession, challenge_id: UUID) -> ChallengeRead:

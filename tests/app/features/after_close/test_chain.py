@@ -19,6 +19,7 @@ from app.features.market_data import collecting
 from app.features.market_data.service import publish_windows
 from app.features.registry import tasks as registry_tasks
 from app.features.registry.service import ensure_reference_champion
+from app.features.training.service import start_job
 from app.models import ChainRun, ChainStep, Forecast, RetrainDecision, ServingWindowRow, TrainingJob
 from app.worker import restart_stalled_jobs
 from data_pipeline.sources.base import SourceNetworkError
@@ -386,17 +387,25 @@ async def test_a_rule_starts_one_training_and_its_reason_is_kept(
     assert decision.job_id == job.id
 
 
+async def trained(db: AsyncSession, settings: Settings, job_id: UUID, *, lookback: int = 40) -> str:
+    """What a training left: a bundle, registered."""
+    spec = networks.SPEC.model_copy(update={"lookback": lookback})
+    bundle = await networks.register(db, networks.write_network(settings.bundles, spec))
+    await end(db, job_id, status="succeeded", result={"bundle": bundle})
+    return bundle
+
+
 async def test_what_was_trained_is_judged_by_the_gate_and_the_run_tells_its_word(
     db: AsyncSession, worker: Worker, source: ScriptedSource, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing while it trains; then one challenge, asked for once, whose verdict ends the run."""
+    """Nothing while it trains; no verdict while the bars are away; then the one that ends the run."""
     await old_network(db, settings)
     _, job = await decided(db, worker, monkeypatch)
     await retraining.follow_trainings(worker.tools)
     assert (await states(db))["gate"] == "waiting"
-    spec = networks.SPEC.model_copy(update={"lookback": 40})
-    bundle = await networks.register(db, networks.write_network(settings.bundles, spec))
-    await end(db, job.id, status="succeeded", result={"bundle": bundle})
+    bundle = await trained(db, settings, job.id)
+    store = settings.home / "bars"
+    away = store.rename(store.with_name("away"))
 
     for _ in range(2):
         await retraining.follow_trainings(worker.tools)
@@ -405,10 +414,102 @@ async def test_what_was_trained_is_judged_by_the_gate_and_the_run_tells_its_word
     await retraining.follow_trainings(worker.tools)
 
     gate = (await steps(db))["gate"]
-    assert gate.state == "done"
+    assert (gate.state, gate.due_at) == ("failed", worker.clock.now + timedelta(minutes=10))
+    assert gate.error is not None
+    assert gate.error.startswith("not_judged: ")
+    assert await db.scalar(text("SELECT count(*) FROM challenges")) == 1
+
+    away.rename(store)
+    await due(db, worker)
+    for _ in range(2):
+        await retraining.follow_trainings(worker.tools)
+        await worker.work()
+    gate = (await steps(db))["gate"]
+    assert (gate.state, gate.attempts) == ("done", 2)
     assert gate.outcome is not None
     assert (gate.outcome["bundle"], gate.outcome["gate"]) == (bundle, "refused")
-    assert await db.scalar(text("SELECT count(*) FROM challenges")) == 1
+    assert await db.scalar(text("SELECT count(*) FROM challenges")) == 2
+
+
+async def test_a_challenge_that_broke_off_is_asked_for_again_but_not_for_ever(
+    db: AsyncSession, worker: Worker, source: ScriptedSource, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job of the gate failed, or is gone with the queue's old jobs."""
+    await old_network(db, settings)
+    decision, job = await decided(db, worker, monkeypatch)
+    await trained(db, settings, job.id)
+    challenges = []
+
+    for lost in ("UPDATE procrastinate_jobs SET status = 'failed'", "DELETE FROM procrastinate_jobs"):
+        await retraining.follow_trainings(worker.tools)
+        await db.refresh(decision)
+        challenges.append(decision.challenge_id)
+        await db.execute(text(f"{lost} WHERE task_name = 'challenge'"))
+        await db.commit()
+        await retraining.follow_trainings(worker.tools)
+        assert (await steps(db))["gate"].due_at == worker.clock.now + timedelta(minutes=10 * len(challenges))
+        await due(db, worker)
+    assert None not in challenges
+    assert len(set(challenges)) == 2
+
+    await db.execute(update(ChainStep).where(ChainStep.step == "gate").values(attempts=5))
+    await db.commit()
+    await retraining.follow_trainings(worker.tools)
+    await db.execute(text("DELETE FROM procrastinate_jobs"))
+    await db.commit()
+    await retraining.follow_trainings(worker.tools)
+    gate = (await steps(db))["gate"]
+    assert (gate.state, gate.attempts, gate.due_at) == ("failed", 6, None)
+
+
+async def test_a_kill_before_the_commit_has_asked_nothing_and_holds_up_no_other_training(
+    db: AsyncSession, worker: Worker, source: ScriptedSource, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate spends alpha: it is asked once for each training."""
+    await old_network(db, settings)
+    _, job = await decided(db, worker, monkeypatch)
+    first = await trained(db, settings, job.id)
+    async with worker.tools.sessions() as other:
+        run_id = await service.crud.open_run(other, "BVMF", FRIDAY, worker.clock.now)
+        assert run_id is not None
+        second_job = await start_job(other, kind="train", spec={}, owner=None, reason="a test")
+        values = {"rules": [], "reason": "a test", "job_id": second_job.id}
+        await service.crud.put_decision(other, run_id, values)
+        await other.commit()
+    second = await trained(db, settings, second_job.id, lookback=41)
+    enqueue = retraining.challenges.enqueue
+
+    async def killed(other: AsyncSession, bundle_id: str, *, by: str) -> UUID:
+        challenge_id = await enqueue(other, bundle_id, by=by)
+        if bundle_id == first:
+            raise ConnectionError("killed")
+        return challenge_id
+
+    monkeypatch.setattr(retraining.challenges, "enqueue", killed)
+    await retraining.follow_trainings(worker.tools)
+    assert await challenged(db) == [second]
+
+    monkeypatch.setattr(retraining.challenges, "enqueue", enqueue)
+    for _ in range(2):
+        await retraining.follow_trainings(worker.tools)
+    assert await challenged(db) == [second, first]
+
+
+async def challenged(db: AsyncSession) -> list[str]:
+    """Bundles that wait for the gate."""
+    found = await db.scalars(
+        text("SELECT args->>'bundle_id' FROM procrastinate_jobs WHERE task_name = 'challenge' ORDER BY id")
+    )
+    waiting = list(found)
+    await db.commit()
+    return waiting
+
+
+async def due(db: AsyncSession, worker: Worker) -> None:
+    """The time has come for what failed."""
+    await db.execute(update(ChainStep).where(ChainStep.due_at.is_not(None)).values(due_at=worker.clock.now))
+    await service.crud.wake_due(db, worker.clock.now)
+    await db.commit()
 
 
 async def test_a_training_that_failed_ends_the_run_with_its_reason(
