@@ -140,8 +140,16 @@ async def _ask_later(db: AsyncSession, tools: WorkerTools, decision: RetrainDeci
     due_at = None if pause is None else now + pause
     told = {"challenge": str(decision.challenge_id)}
     decision.challenge_id = None if due_at else decision.challenge_id
-    failed = {"error": why[:500], "due_at": due_at, "outcome": told, "finished_at": now}
-    await crud.settle(db, decision.run_id, Step.GATE, StepState.FAILED, **failed)
+    await crud.settle(
+        db,
+        decision.run_id,
+        Step.GATE,
+        StepState.FAILED,
+        error=why[:500],
+        due_at=due_at,
+        outcome=told,
+        finished_at=now,
+    )
     await db.commit()
 
 
