@@ -61,6 +61,13 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("status IN ('queued', 'running') AND kind IN ('train', 'update', 'tune')"),
     )
+    op.create_index(
+        "uq_training_jobs_one_drift_at_a_time",
+        "training_jobs",
+        ["owner_id"],
+        unique=True,
+        postgresql_where=sa.text("status IN ('queued', 'running') AND kind = 'drift'"),
+    )
     newest_first = [sa.literal_column("created_at DESC"), sa.literal_column("id DESC")]
     op.create_index("ix_training_jobs_created_at_id", "training_jobs", newest_first)
     op.create_index("ix_training_jobs_owner_id_created_at_id", "training_jobs", ["owner_id", *newest_first])

@@ -78,6 +78,12 @@ class TrainingJob(Base):
             unique=True,
             postgresql_where=text("status IN ('queued', 'running') AND kind IN ('train', 'update', 'tune')"),
         ),
+        Index(
+            "uq_training_jobs_one_drift_at_a_time",
+            "owner_id",
+            unique=True,
+            postgresql_where=text("status IN ('queued', 'running') AND kind = 'drift'"),
+        ),
         Index("ix_training_jobs_created_at_id", desc("created_at"), desc("id")),
         Index("ix_training_jobs_owner_id_created_at_id", "owner_id", desc("created_at"), desc("id")),
     )

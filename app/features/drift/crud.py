@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,9 +29,18 @@ async def find_job(db: AsyncSession, job_id: UUID) -> TrainingJob | None:
     return await db.scalar(select(TrainingJob).where(TrainingJob.id == job_id, TrainingJob.kind == JobKind.DRIFT))
 
 
-async def list_reports(db: AsyncSession, *, limit: int, before: tuple[datetime, UUID] | None) -> Sequence[DriftReport]:
-    """Reports, newest first."""
-    page = select(DriftReport).order_by(DriftReport.made_at.desc(), DriftReport.id.desc()).limit(limit)
+async def list_reports(
+    db: AsyncSession, *, of: UUID | None, limit: int, before: tuple[datetime, UUID] | None
+) -> Sequence[tuple[DriftReport, UUID | None]]:
+    """Reports, newest first, each with the user whose job made it; with ``of`` none of other users'."""
+    page = (
+        select(DriftReport, TrainingJob.owner_id)
+        .outerjoin(TrainingJob, TrainingJob.id == DriftReport.id)
+        .order_by(DriftReport.made_at.desc(), DriftReport.id.desc())
+        .limit(limit)
+    )
+    if of is not None:
+        page = page.where(or_(TrainingJob.owner_id.is_(None), TrainingJob.owner_id == of))
     if before is not None:
         page = page.where(tuple_(DriftReport.made_at, DriftReport.id) < before)
-    return (await db.scalars(page)).all()
+    return [(report, owner) for report, owner in await db.execute(page)]

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Request, Response, Security
+from fastapi import APIRouter, Body, Path, Request, Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.idempotency import (
@@ -17,17 +17,16 @@ from app.core.idempotency import (
 )
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
-from app.core.security import TrainUser, admit
+from app.core.security import TrainUser
 from app.features.drift import service
 from app.features.drift.errors import DriftReportNotFoundError
 from app.features.drift.schemas import DriftRead, DriftWish
-from app.models.user import Scope
+from app.features.training.errors import DriftInProgressError
 from app.schemas.page import Page
 from data_pipeline.ticker import MalformedTickerError
 
 router = APIRouter(
     tags=["drift"],
-    dependencies=[Security(admit, scopes=[Scope.TRAIN])],
     responses=problem_responses(DatabaseUnavailableError),
 )
 
@@ -36,7 +35,9 @@ router = APIRouter(
     "/drift/detect",
     status_code=HTTPStatus.ACCEPTED,
     response_model=DriftRead,
-    responses=problem_responses(MalformedTickerError, IdempotencyKeyReusedError, IdempotencyKeyInUseError),
+    responses=problem_responses(
+        MalformedTickerError, DriftInProgressError, IdempotencyKeyReusedError, IdempotencyKeyInUseError
+    ),
 )
 async def detect_drift(
     request: Request,
@@ -48,7 +49,7 @@ async def detect_drift(
     """Compare the input columns of two data versions, or of recent bars with a bundle's training.
 
     A job does it; what it found is at /drift/{id}. With the scores of live forecasts, error and coverage are judged
-    too. No body: the newest bars with the champion's training.
+    too. No body: the newest bars with the champion's training. One comparison of a user at a time.
     """
 
     async def ask(_: LogIdentity | None) -> Answer:
@@ -59,14 +60,16 @@ async def detect_drift(
 
 
 @router.get("/drift", responses=problem_responses(InvalidCursorError))
-async def list_drift(db: DbSession, cursor: Cursor = None, limit: PageLimit = 50) -> Page[DriftRead]:
-    """What was found so far, newest first."""
-    return await service.list_reports(db, cursor=cursor, limit=limit)
+async def list_drift(db: DbSession, user: TrainUser, cursor: Cursor = None, limit: PageLimit = 50) -> Page[DriftRead]:
+    """What was found so far, newest first: for you, and by the schedule; administrators see everybody's."""
+    return await service.list_reports(db, user, cursor=cursor, limit=limit)
 
 
 @router.get("/drift/{report_id}", responses=problem_responses(DriftReportNotFoundError))
 async def read_drift(
-    db: DbSession, report_id: Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])]
+    db: DbSession,
+    user: TrainUser,
+    report_id: Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])],
 ) -> DriftRead:
-    """What was found, or how the job stands that is to find it."""
-    return await service.read(db, report_id)
+    """What was found, or how the job stands that is to find it; what another user asked for is a 404."""
+    return await service.read(db, report_id, user)

@@ -113,7 +113,7 @@ class DriftRead(Part):
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     failure: str | None = None
     made_at: datetime | None = None
-    asked_by: str | None = None
+    asked_by: str | None = Field(default=None, description="Told to whoever asked, and to administrators.")
     bundle_id: str | None = None
     reference_version: int | None = None
     production_version: int | None = None

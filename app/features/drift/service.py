@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.paging import decode_cursor, encode_cursor, page_of
+from app.core.security import Principal
 from app.features.drift import crud
 from app.features.drift.drift_spec import DriftSpec
 from app.features.drift.errors import DriftReportNotFoundError
@@ -15,6 +16,7 @@ from app.features.registry.service import champion_and_shadows
 from app.features.training.service import start_job
 from app.models.drift import DriftReport
 from app.models.training_job import JobKind
+from app.models.user import Scope
 from app.schemas.page import Page
 from data_pipeline.ticker import parse_ticker
 
@@ -28,6 +30,7 @@ async def ask(db: AsyncSession, wish: DriftWish, *, owner: UUID) -> DriftRead:
     Raises
     ------
     MalformedTickerError
+    DriftInProgressError : the owner has one that has not ended.
     """
     named = wish.model_dump(exclude_none=True, exclude={"ticker", "tickers"})
     spec = {**named, "tickers": [parse_ticker(ticker) for ticker in wish.named], "asked_by": f"user {owner}"}
@@ -36,17 +39,19 @@ async def ask(db: AsyncSession, wish: DriftWish, *, owner: UUID) -> DriftRead:
     return DriftRead.of_job(job)
 
 
-async def read(db: AsyncSession, report_id: UUID) -> DriftRead:
-    """One report, or how the job that makes it stands.
+async def read(db: AsyncSession, report_id: UUID, caller: Principal) -> DriftRead:
+    """One report, or how the job that makes it stands; what another user asked for is not there.
 
     Raises
     ------
     DriftReportNotFoundError
     """
+    job = await crud.find_job(db, report_id)
+    if job is not None and not _may_see(job.owner_id, caller):
+        raise DriftReportNotFoundError(report_id)
     report = await crud.find_report(db, report_id)
     if report is not None:
-        return DriftRead.of_report(report)
-    job = await crud.find_job(db, report_id)
+        return _shown(report, None if job is None else job.owner_id, caller)
     if job is None:
         raise DriftReportNotFoundError(report_id)
     return DriftRead.of_job(job)
@@ -57,20 +62,33 @@ async def find_report(db: AsyncSession, report_id: UUID) -> DriftReport | None:
     return await crud.find_report(db, report_id)
 
 
-async def list_reports(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[DriftRead]:
-    """One page of what was found, newest first.
+async def list_reports(db: AsyncSession, caller: Principal, *, cursor: str | None, limit: int) -> Page[DriftRead]:
+    """One page of what was found, newest first: what the caller asked for, and what no user did.
 
     Raises
     ------
     InvalidCursorError
     """
-    rows = await crud.list_reports(db, limit=limit + 1, before=decode_cursor(cursor))
+    of = None if Scope.ADMIN in caller.scopes else caller.user_id
+    rows = await crud.list_reports(db, of=of, limit=limit + 1, before=decode_cursor(cursor))
     return page_of(
         rows,
         limit,
-        item=DriftRead.of_report,
-        cursor=lambda _: encode_cursor(rows[limit - 1].made_at, rows[limit - 1].id),
+        item=lambda row: _shown(*row, caller),
+        cursor=lambda _: encode_cursor(rows[limit - 1][0].made_at, rows[limit - 1][0].id),
     )
+
+
+def _may_see(owner: UUID | None, caller: Principal) -> bool:
+    """The schedule's are everybody's."""
+    return owner in (None, caller.user_id) or Scope.ADMIN in caller.scopes
+
+
+def _shown(report: DriftReport, owner: UUID | None, caller: Principal) -> DriftRead:
+    """Who asked is said to that user and to administrators."""
+    told = DriftRead.of_report(report)
+    is_told_who = owner == caller.user_id or Scope.ADMIN in caller.scopes
+    return told if is_told_who else told.model_copy(update={"asked_by": None})
 
 
 async def with_champion(db: AsyncSession, asked: DriftSpec) -> DriftSpec:

@@ -13,10 +13,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.notifications import JOB_CHANNEL
-from app.features.training.errors import TrainingInProgressError
+from app.features.training.errors import DriftInProgressError, TrainingInProgressError
 from app.models.training_job import PRESENT, JobStatus, TrainingJob, TrainingJobEvent
 
-ONE_AT_A_TIME = "uq_training_jobs_one_at_a_time"
+ONE_AT_A_TIME = {
+    "uq_training_jobs_one_at_a_time": TrainingInProgressError,
+    "uq_training_jobs_one_drift_at_a_time": DriftInProgressError,
+}
 OPEN = (JobStatus.QUEUED, JobStatus.RUNNING)
 WORKER_GONE = "worker_gone"  # why a job waits again
 PLACES = table("procrastinate_jobs", column("queueing_lock", Text), column("status"))
@@ -27,15 +30,16 @@ async def add_job(db: AsyncSession, job: TrainingJob) -> TrainingJob:
 
     Raises
     ------
-    TrainingInProgressError : its owner has one that has not ended.
+    TrainingInProgressError, DriftInProgressError : its owner has one that has not ended.
     """
     try:
         async with db.begin_nested():
             db.add(job)
             await db.flush()
     except IntegrityError as error:
-        if ONE_AT_A_TIME in str(error.orig):
-            raise TrainingInProgressError from error
+        for index, refusal in ONE_AT_A_TIME.items():
+            if index in str(error.orig):
+                raise refusal from error
         raise
     await db.refresh(job)
     return job

@@ -23,6 +23,14 @@ class TrainingInProgressError(ClosecastError):
         super().__init__("a training of yours waits or runs already")
 
 
+@problem(HTTPStatus.CONFLICT, "drift-in-progress", example="a comparison of yours waits or runs already")
+class DriftInProgressError(ClosecastError):
+    """One comparison of a user at a time: read it at /drift/{id}, wait for it or cancel it at /train/{id}."""
+
+    def __init__(self) -> None:
+        super().__init__("a comparison of yours waits or runs already")
+
+
 @problem(HTTPStatus.CONFLICT, "job-ended", example="job 6f1c… has ended: succeeded")
 class JobEndedError(ClosecastError):
     """What has ended cannot be cancelled any more."""

@@ -42,6 +42,7 @@ async def start_job(
     Raises
     ------
     TrainingInProgressError : the owner has a training, update or tuning that has not ended.
+    DriftInProgressError : the owner has a comparison that has not ended.
     """
     job = await crud.add_job(db, TrainingJob(kind=kind, spec=dict(spec), owner_id=owner, reason=reason))
     await crud.add_event(db, job.id, "status", {"status": JobStatus.QUEUED})

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,6 +29,7 @@ from ml_lifecycle.training.config import load_config
 from tests.app import networks
 from tests.app.accounts import Account
 from tests.app.features.drift.conftest import TICKERS
+from tests.app.features.training.conftest import make_trainer
 
 CLOSES = load_config("closes").input_spec
 
@@ -231,3 +233,46 @@ async def test_bodies(client: httpx.AsyncClient, admin: Account) -> None:
         answer = await client.post("/drift/detect", json=body, headers=admin.headers)
 
         assert answer.status_code == status, (body, answer.text)
+        if status == 202:  # the next is asked for when this one is over
+            await client.delete(f"/train/{answer.json()['task_id']}", headers=admin.headers)
+
+
+@pytest.fixture
+async def ada(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
+    """Who may train."""
+    return await make_trainer(app, client, db, "ada@example.org")
+
+
+async def test_one_comparison_of_a_user_at_a_time(client: httpx.AsyncClient, admin: Account, ada: Account) -> None:
+    """Whoever asks without end holds up nobody else; a training of the same user is another thing."""
+    first = await client.post("/drift/detect", headers=ada.headers)
+    second = await client.post("/drift/detect", json={"days": 60}, headers=ada.headers)
+    another_s = await client.post("/drift/detect", headers=admin.headers)
+    await client.delete(f"/train/{first.json()['id']}", headers=ada.headers)
+    then = await client.post("/drift/detect", headers=ada.headers)
+
+    assert [each.status_code for each in (first, second, another_s, then)] == [202, 409, 202, 202]
+    assert second.json()["type"] == "/problems/drift-in-progress"
+
+
+async def test_what_another_user_asked_for_is_not_there(
+    app: FastAPI, client: httpx.AsyncClient, admin: Account, ada: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Neither the job nor its report; the schedule's are everybody's, and administrators see all."""
+    eve = await make_trainer(app, client, db, "eve@example.org")
+    asked = (await client.post("/drift/detect", json={"reference_version": 1}, headers=ada.headers)).json()
+    await run(settings, reference_version=1, asked_by="after XNYS 2013-12-31")
+    places = (f"/drift/{asked['id']}", "/drift")
+
+    async def seen(account: Account) -> tuple[int, list[str | None]]:
+        one, many = [await client.get(place, headers=account.headers) for place in places]
+        return one.status_code, [each["asked_by"] for each in many.json()["items"]]
+
+    while_waiting = [await seen(account) for account in (ada, eve, admin)]
+    job = await db.get_one(TrainingJob, asked["id"])
+    await run(settings, **job.spec, job_id=asked["id"])
+    then = [await seen(account) for account in (ada, eve, admin)]
+
+    assert while_waiting == [(200, [None]), (404, [None]), (200, ["after XNYS 2013-12-31"])]
+    by_ada = f"user {ada.id}"
+    assert then == [(200, [by_ada, None]), (404, [None]), (200, [by_ada, "after XNYS 2013-12-31"])]
