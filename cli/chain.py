@@ -42,7 +42,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Chain:
-    """One run over ``tickers`` (none: what is stored); ``train`` trains without asking the rules."""
+    """One run over ``tickers`` (none: the live ones that are stored); ``train`` trains without asking the rules."""
 
     settings: Settings
     tickers: Sequence[str]
@@ -57,10 +57,9 @@ class Chain:
         told.append(self._step("drift"))
         report = told[-1].figures.get("report")
         verdict = asyncio.run(self._judge(report))
-        reason = "asked for" if self.train else verdict.reason
-        wanted = self.train or verdict.train
-        told.append(Done("retrain", {"reason": reason, "rules": list(verdict.rules)}, skipped=not wanted))
-        return told + (self._train() if wanted else [])
+        retrain = {"reason": verdict.reason, "rules": list(verdict.rules)}
+        told.append(Done("retrain", retrain, skipped=not verdict.train))
+        return told + (self._train() if verdict.train else [])
 
     async def _collect(self) -> Done:
         from app.features.after_close.work import collect_now
@@ -91,7 +90,7 @@ class Chain:
             return Outcome({"made": await precompute_forecasts(tools)})
 
         async def drift(tools: WorkerTools) -> Outcome:
-            return await work.drift_now(tools, self.tickers, asked_by=self.by)
+            return await work.drift_now(tools, self.tickers or await _live(tools), asked_by=self.by)
 
         steps = {"score": score, "precompute": precompute, "drift": drift}
         with working(name.capitalize()):
@@ -109,11 +108,11 @@ class Chain:
     async def _judge(self, report: str | None) -> Verdict:
         from uuid import UUID
 
-        from app.features.after_close.retraining import known_now
-        from app.features.after_close.rules import judge
+        from app.features.after_close.retraining import decide_here
 
+        asked_by = self.by if self.train else None
         async with _tools(self.settings) as tools, tools.sessions() as db:
-            return judge(self.settings, await known_now(db, tools.clock(), UUID(report) if report else None))
+            return await decide_here(db, tools, asked_by=asked_by, report=UUID(report) if report else None)
 
     def _train(self) -> list[Done]:
         """Features, training, figures and export, then the gate, which promotes what passes."""

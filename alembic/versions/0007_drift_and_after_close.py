@@ -76,22 +76,25 @@ def create_chain() -> None:
         ),
         sa.CheckConstraint("state <> 'failed' OR error IS NOT NULL", name=op.f("ck_chain_steps_failed_has_reason")),
         sa.CheckConstraint("due_at IS NULL OR state = 'failed'", name=op.f("ck_chain_steps_only_failed_is_due")),
-        sa.ForeignKeyConstraint(
-            ["run_id"], ["chain_runs.id"], name=op.f("fk_chain_steps_run_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["run_id"], ["chain_runs.id"], name=op.f("fk_chain_steps_run_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_chain_steps")),
     )
     op.create_index("ix_chain_steps_open", "chain_steps", ["run_id"], postgresql_where=OPEN)
     op.create_table(
         "retrain_decisions",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("run_id", sa.BigInteger(), nullable=False),
+        sa.Column("run_id", sa.BigInteger(), nullable=True),
         sa.Column("decided_at", sa.DateTime(timezone=True), server_default=PRESENT, nullable=False),
+        sa.Column("trains", sa.Boolean(), nullable=False),
         sa.Column("rules", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("report_id", sa.Uuid(), nullable=True),
         sa.Column("job_id", sa.Uuid(), nullable=True),
         sa.Column("challenge_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "job_id IS NULL OR (trains AND run_id IS NOT NULL)",
+            name=op.f("ck_retrain_decisions_job_trains_after_a_close"),
+        ),
         sa.ForeignKeyConstraint(["job_id"], ["training_jobs.id"], name=op.f("fk_retrain_decisions_job_id")),
         sa.ForeignKeyConstraint(["report_id"], ["drift_reports.id"], name=op.f("fk_retrain_decisions_report_id")),
         sa.ForeignKeyConstraint(
@@ -100,9 +103,7 @@ def create_chain() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retrain_decisions")),
         sa.UniqueConstraint("run_id", name=op.f("uq_retrain_decisions_run_id")),
     )
-    op.create_index(
-        "ix_retrain_decisions_decided_at", "retrain_decisions", [sa.literal_column("decided_at DESC")]
-    )
+    op.create_index("ix_retrain_decisions_decided_at", "retrain_decisions", [sa.literal_column("decided_at DESC")])
 
 
 def create_counts() -> None:

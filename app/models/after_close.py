@@ -84,24 +84,30 @@ class ChainStep(Base):
 
 
 class RetrainDecision(Base):
-    """Whether the rules asked for a training after one close, and why, or why not.
+    """Whether a training was asked for after one close, or by `closecast pipeline`, and why, or why not.
 
     Attributes
     ----------
+    run_id : null: a person ran the chain, which trains in its own process and without a job.
+    trains : whether one was asked for.
     rules : those that spoke for it: ``schedule``, ``drift``, ``error``, ``coverage``.
-    job_id : of the training that was started; null: none was.
+    job_id : of the training that a worker was given; null: none was.
     challenge_id : of the gate's judging of what it brought.
     """
 
     __tablename__ = "retrain_decisions"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("chain_runs.id", ondelete="CASCADE"), unique=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("chain_runs.id", ondelete="CASCADE"), unique=True)
     decided_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    trains: Mapped[bool]
     rules: Mapped[list[str]] = mapped_column(ARRAY(Text))
     reason: Mapped[str] = mapped_column(Text)
     report_id: Mapped[UUID | None] = mapped_column(ForeignKey("drift_reports.id"))
     job_id: Mapped[UUID | None] = mapped_column(ForeignKey("training_jobs.id"))
     challenge_id: Mapped[UUID | None]
 
-    __table_args__ = (Index("ix_retrain_decisions_decided_at", desc("decided_at")),)
+    __table_args__ = (
+        CheckConstraint("job_id IS NULL OR (trains AND run_id IS NOT NULL)", name="job_trains_after_a_close"),
+        Index("ix_retrain_decisions_decided_at", desc("decided_at")),
+    )

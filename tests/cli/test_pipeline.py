@@ -9,6 +9,9 @@ from sqlalchemy import create_engine, text
 
 from app.core.database import psycopg_url
 from app.features.training import run_train
+from data_pipeline.errors import ConfigurationError
+from ml_lifecycle.training.config import load_config
+from tests.app import networks
 from tests.cli.conftest import Closecast
 
 
@@ -64,7 +67,6 @@ def test_train_always_trains_and_has_the_gate_judge(
     closecast: Closecast, prepared: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features, training, figures, export, gate; the training itself is that of `closecast train` (test_lifecycle)."""
-    from tests.app import networks
     from tests.ml_lifecycle.export.handmade import SPEC
 
     asked: list[Any] = []
@@ -89,6 +91,40 @@ def test_train_always_trains_and_has_the_gate_judge(
     assert told["evaluate"]["scores"][0]["naive_pinball"] == 0.011
     assert told["gate"]["passed"] is False
     assert told["gate"]["reasons"]
+
+
+def test_a_rule_trains_once_however_often_the_pipeline_runs(
+    closecast: Closecast, prepared: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was decided is kept before it trains, here and by the worker; without live tickers there is no drift."""
+    monkeypatch.setenv("CLOSECAST_RETRAIN_EVERY_DAYS", "1")
+    closecast("pipeline", "AAPL")
+    content = load_config("closes", gate_days=7).model_dump(mode="json")
+    champion = networks.write_network(home / "bundles", config=content, tickers=["AAPL"])
+    assert closecast("promote", champion.name, "--force", "--reason", "a test").code == 0
+    trained: list[Any] = []
+
+    def train(_settings: Any, spec: Any, _emit: Any) -> dict[str, Any]:
+        trained.append(spec)
+        raise ConfigurationError("enough of a training for this test")
+
+    monkeypatch.setattr(run_train, "run", train)
+
+    first, second = (closecast("pipeline", "--json") for _ in range(2))
+
+    assert [spec["tickers"] for spec in trained] == [["AAPL"]]
+    assert "gate_days" not in trained[0]["content"]
+    told = steps_of(first.out), steps_of(second.out)
+    assert told[0]["drift"]["state"] == "skipped"
+    assert told[0]["drift"]["why"].startswith("no ticker is stored that a live source")
+    assert told[0]["retrain"]["reason"] == "schedule: 1 days have gone by"
+    assert told[1]["retrain"]["state"] == "skipped"
+    assert told[1]["retrain"]["reason"] == "no rule asks for it"
+    engine = create_engine(psycopg_url(prepared))
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT run_id, trains, rules FROM retrain_decisions ORDER BY id")).all()
+    engine.dispose()
+    assert [tuple(row) for row in kept[1:]] == [(None, True, ["schedule"]), (None, False, [])]
 
 
 def test_without_a_database_it_says_what_to_start(closecast: Closecast) -> None:

@@ -1,6 +1,7 @@
 """Rows of runs, steps and decisions; the caller commits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -14,6 +15,15 @@ from app.models.training_job import JobKind, JobStatus, TrainingJob
 
 RETRAIN_LOCK = 0x72657472  # any number, the same for every worker
 OPEN = (StepState.WAITING, StepState.RUNNING)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A decision after a close that asked for a training, with the training."""
+
+    run_id: int
+    decision: RetrainDecision
+    job: TrainingJob
 
 
 async def open_run(db: AsyncSession, exchange: str, day: date, now: datetime) -> int | None:
@@ -101,6 +111,11 @@ async def find_decision(db: AsyncSession, run_id: int) -> RetrainDecision | None
     return await db.scalar(select(RetrainDecision).where(RetrainDecision.run_id == run_id))
 
 
+async def add_decision(db: AsyncSession, values: Mapping[str, Any]) -> None:
+    """Write what was decided without a close."""
+    await db.execute(insert(RetrainDecision).values(**values))
+
+
 async def put_decision(db: AsyncSession, run_id: int, values: Mapping[str, Any]) -> None:
     """Write what was decided, in the place of what was decided before the step was done again."""
     row = insert(RetrainDecision).values(run_id=run_id, **values)
@@ -109,8 +124,8 @@ async def put_decision(db: AsyncSession, run_id: int, values: Mapping[str, Any])
 
 
 async def newest_asking(db: AsyncSession) -> datetime | None:
-    """When a rule last asked for a training."""
-    return await db.scalar(select(func.max(RetrainDecision.decided_at)).where(RetrainDecision.job_id.is_not(None)))
+    """When a training was last asked for, by a rule or by `closecast pipeline`."""
+    return await db.scalar(select(func.max(RetrainDecision.decided_at)).where(RetrainDecision.trains))
 
 
 async def is_training(db: AsyncSession) -> bool:
@@ -132,13 +147,14 @@ async def decisions_to_follow(db: AsyncSession) -> Sequence[int]:
     return (await db.scalars(waiting.order_by(RetrainDecision.id))).all()
 
 
-async def lock_training(db: AsyncSession, decision_id: int) -> tuple[RetrainDecision, TrainingJob] | None:
+async def lock_training(db: AsyncSession, decision_id: int) -> Followed | None:
     """A decision and the training that it asked for; None where another transaction is at it already."""
     found = (
-        select(RetrainDecision, TrainingJob)
+        select(ChainRun.id, RetrainDecision, TrainingJob)
+        .join(RetrainDecision, RetrainDecision.run_id == ChainRun.id)
         .join(TrainingJob, TrainingJob.id == RetrainDecision.job_id)
         .where(RetrainDecision.id == decision_id)
         .with_for_update(of=RetrainDecision, skip_locked=True)
     )
     row = (await db.execute(found)).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else Followed(*row)

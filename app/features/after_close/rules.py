@@ -24,7 +24,7 @@ class Known:
     Attributes
     ----------
     champion_made_at : None: the champion is the reference, which was not trained.
-    asked_at : when a rule last asked for a training; None: never.
+    asked_at : when a training was last asked for, by a rule or by `closecast pipeline`; None: never.
     under_way : a training that a rule asked for has not ended.
     causes, drift_reason : of the newest drift report of this close; empty where there is none.
     """

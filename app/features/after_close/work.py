@@ -72,9 +72,11 @@ async def drift(tools: WorkerTools, run: ChainRun) -> Outcome:
 
 
 async def drift_now(tools: WorkerTools, tickers: Sequence[str], *, asked_by: str) -> Outcome:
-    """The same of any stored tickers; none: of all. Asked by the same about the same bars, it keeps one report."""
+    """The same of any stored tickers. Asked by the same about the same bars, it keeps one report."""
     from app.features.drift.run_drift import compare
 
+    if not tickers:
+        return Outcome({"why": "no ticker is stored that a live source keeps up to date"}, skipped=True)
     async with tools.sessions() as db:
         champion_id, manifest = await champion_manifest(db)
     if manifest["kind"] == BundleKind.REFERENCE:

@@ -473,7 +473,7 @@ async def test_a_kill_before_the_commit_has_asked_nothing_and_holds_up_no_other_
         run_id = await service.crud.open_run(other, "BVMF", FRIDAY, worker.clock.now)
         assert run_id is not None
         second_job = await start_job(other, kind="train", spec={}, owner=None, reason="a test")
-        values = {"rules": [], "reason": "a test", "job_id": second_job.id}
+        values = {"trains": True, "rules": [], "reason": "a test", "job_id": second_job.id}
         await service.crud.put_decision(other, run_id, values)
         await other.commit()
     second = await trained(db, settings, second_job.id, lookback=41)
