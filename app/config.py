@@ -151,6 +151,8 @@ class Settings(BaseSettings):
     job_lease_seconds: float = Field(
         default=60.0, ge=1.0, le=3_600.0
     )  # without a heartbeat their worker is taken for dead
+    # A job that told nothing for so long is ended: it hangs, and nothing else is trained meanwhile.
+    job_silence_minutes: float = Field(default=180.0, ge=0.01, le=525_600.0)
 
     # The served model
     gate_days: Annotated[int, Field(ge=0, le=36_500)] = 250  # newest trading days that training leaves to the gate

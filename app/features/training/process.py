@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,9 +30,11 @@ class Told:
     progress: Mapping[str, Any] | None = None
     result: dict[str, Any] | None = None
     failure: str | None = None
+    heard_at: float = field(default_factory=time.monotonic)  # s
 
     def hear(self, line: bytes) -> None:
         """Take one line in."""
+        self.heard_at = time.monotonic()
         ((kind, content),) = json.loads(line).items()
         if kind == "log":
             self.lines.append(content)

@@ -27,6 +27,7 @@ from ml_lifecycle.export.writing import sweep_drafts
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # between two looks at what the process told; live enough, and 3,600 events an hour at most
+ONE_MINUTE = timedelta(minutes=1)
 BEATS = 4  # in a lease, at least: three may go amiss
 
 
@@ -70,6 +71,7 @@ class _Run:
     def __init__(self, tools: WorkerTools, attempt: Attempt) -> None:
         self._tools, self._attempt = tools, attempt
         self._lease = lease_of(tools.settings)
+        self._longest_silence = tools.settings.job_silence_minutes * ONE_MINUTE
         self._tick = min(TICK_SECONDS, self._lease.total_seconds() / BEATS)
         self._renewed_at = time.monotonic()
 
@@ -87,13 +89,19 @@ class _Run:
             await self._clean_up()
 
     async def _watch(self, process: JobProcess) -> bool:
-        """Look on until the process has ended; False where the job is not, or may not be, this worker's any more."""
+        """Look on until the process has ended or said nothing for too long.
+
+        False where the job is not, or may not be, this worker's any more.
+        """
         ended = asyncio.create_task(process.ended(), name="the end of a job's process")
         try:
             while not ended.done():
                 await asyncio.wait({ended}, timeout=self._tick)
                 if not await self._keep_up(process):
                     return False
+                if time.monotonic() - process.told.heard_at > self._longest_silence.total_seconds():
+                    process.told.failure = f"it told nothing for {self._longest_silence / ONE_MINUTE:g} minutes"
+                    return True
         finally:
             ended.cancel()
         return True

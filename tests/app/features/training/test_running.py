@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from tests.faults.processes import children_of
 Sessions = async_sessionmaker[AsyncSession]
 FORGET_KEYS = "forget_keys"  # a quick job of the queue `data`
 QUICK = {"steps": 3, "step_seconds": 0.05, "history_used": 940}
+SILENCE_MINUTES = 0.1  # 6 s: processes start in less, on a busy machine too
+LONGER_THAN_SILENCE = {"steps": 14, "step_seconds": 0.5, "history_used": 940}
 ENDLESS = {"steps": 1_000, "step_seconds": 0.05, "history_used": 940}
 
 
@@ -143,6 +146,22 @@ async def test_a_killed_child_is_a_failed_job(sessions: Sessions, tools: WorkerT
     assert left_in(tools.settings) == []
     assert job.progress is not None
     assert not is_alive(job.progress["helper"])
+
+
+async def test_a_process_that_tells_nothing_for_too_long_is_a_failed_job(
+    sessions: Sessions, tools: WorkerTools
+) -> None:
+    """It hangs, and would keep the only slot for good; whoever goes on telling may take as long as it takes."""
+    impatient = replace(tools, settings=tools.settings.model_copy(update={"job_silence_minutes": SILENCE_MINUTES}))
+    talking, hanging = await ask(sessions, "train", LONGER_THAN_SILENCE), await ask(sessions, "tune", {"how": "hang"})
+
+    await asyncio.gather(*(run_attempt(impatient, job_id, 0) for job_id in (talking, hanging)))
+
+    job = await look(sessions, hanging)
+    assert (job.status, job.failure) == ("failed", "it told nothing for 0.1 minutes")
+    assert job.progress is not None
+    assert not is_alive(job.progress["helper"])
+    assert (await look(sessions, talking)).status == "succeeded"
 
 
 async def test_a_cancelled_job_ends_its_process_and_leaves_nothing(sessions: Sessions, tools: WorkerTools) -> None:
