@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models.challenge import Challenge, ShadowDecision
 from app.models.forecast import Forecast
+from app.models.market_data import QualityReportRow
 from app.models.promotion import BundleRow, Promotion
 from app.models.score import Score, ScoredSeries
 from app.models.serving_window import ServingWindowRow
@@ -49,7 +50,10 @@ async def marked_bundles(db: AsyncSession) -> Sequence[str]:
 
 
 async def named_data_versions(db: AsyncSession) -> set[int]:
-    """Every data version that a bundle, an unscored forecast, a window to forecast from or a job under way names."""
+    """Every data version that a bundle, an unscored forecast, a window to forecast from or a job under way names.
+
+    And every one that scoring has yet to go through: an outcome comes from the first that holds its bar.
+    """
     version = BundleRow.manifest["data_version"]["version"].as_integer()
     of_bundles = select(version).where(BundleRow.files_deleted_at.is_(None), version.is_not(None))
     of_forecasts = select(Forecast.data_version).where(_not_scored())
@@ -57,7 +61,7 @@ async def named_data_versions(db: AsyncSession) -> set[int]:
     asked_for = TrainingJob.spec["data_version"].as_integer()
     of_jobs = select(asked_for).where(TrainingJob.status.in_(UNDER_WAY), asked_for.is_not(None))
     named: set[int] = set()
-    for versions in (of_bundles, of_forecasts, of_windows, of_scoring, of_jobs):
+    for versions in (of_bundles, of_forecasts, of_windows, of_scoring, _to_be_scored(), of_jobs):
         named.update((await db.scalars(versions.distinct())).all())
     return named
 
@@ -102,6 +106,21 @@ def _unreferenced(registered_before: datetime) -> Select[str, datetime]:
         ~exists().where(and_(TrainingJob.status.in_(UNDER_WAY), in_a_job)),
         not_waiting,
     )
+
+
+def _to_be_scored() -> Select[int]:
+    """Data versions of a ticker that no scoring run has gone through and that may hold outcomes of its forecasts."""
+    report, scored = QualityReportRow, ScoredSeries
+    waits = and_(
+        Forecast.ticker == report.ticker,
+        Forecast.data_table_id == report.table_id,
+        Forecast.data_version < report.version,
+        _not_scored(),
+    )
+    gone_through = and_(
+        scored.ticker == report.ticker, scored.data_table_id == report.table_id, scored.data_version >= report.version
+    )
+    return select(report.version).where(exists().where(waits), ~exists().where(gone_through))
 
 
 def _not_scored() -> ColumnElement[bool]:

@@ -21,14 +21,16 @@ from app.features.cleaning.bundles import Bundles
 from app.features.cleaning.items import Kind, Workplace
 from app.features.cleaning.runs import Runs
 from app.features.cleaning.service import Cleaned, clean_up
+from app.features.market_data.crud import add_data_version
 from app.features.registry import crud as registry_crud
 from app.features.registry import promotion, service, shadows
 from app.models.challenge import Challenge
 from app.models.forecast import Forecast
 from app.models.promotion import BundleRow
-from app.models.score import Score
+from app.models.score import Score, ScoredSeries
 from app.models.training_job import TrainingJob, TrainingJobEvent
 from data_pipeline.errors import UnknownDataVersionError
+from data_pipeline.serving_window import DataVersion
 from data_pipeline.storage.feature_store import FeatureStore
 from tests.app.freezing import freeze
 from tests.app.windows import make_window
@@ -216,6 +218,32 @@ async def test_data_versions_that_anything_names_are_kept(
     await freeze(sessions, settings, make_window("AAPL"))
     await at.db.execute(text("UPDATE serving_windows SET data_version = 13"))
     assert await crud.named_data_versions(at.db) == {1, 2, 7, 11, 13}
+
+
+async def test_data_versions_that_scoring_has_yet_to_go_through_are_kept(
+    at: Workplace, settings: Settings, sessions: async_sessionmaker[AsyncSession]
+) -> None:
+    """However long scoring stood still; not those before the forecast, gone through, or of a ticker all scored."""
+    from app.features.cleaning import crud
+
+    for ticker in ("AAPL", "NONE"):
+        forecast = await freeze(sessions, settings, make_window(ticker))
+    table_id, made_from = forecast.data_table_id, forecast.data_version
+    at.db.add(
+        Score(forecast_id=forecast.id, step=30, status="void", trading_day=DAYS[0], data_table_id="t", data_version=1)
+    )
+    for number, ticker in ((made_from - 1, "AAPL"), (20, "AAPL"), (22, "AAPL"), (24, "AAPL"), (26, "NONE")):
+        await add_data_version(at.db, DataVersion(table_id, number, f"{number:064d}"), {ticker: {}})
+    await at.db.commit()
+    assert await crud.named_data_versions(at.db) == {made_from, 20, 22, 24}
+
+    at.db.add(ScoredSeries(ticker="AAPL", data_table_id=table_id, data_version=20, at=at.now))
+    at.db.add(ScoredSeries(ticker="NONE", data_table_id=table_id, data_version=made_from, at=at.now))
+    await at.db.commit()
+    assert await crud.named_data_versions(at.db) == {made_from, 20, 22, 24}  # 20: what scoring stands at
+
+    await at.db.execute(update(ScoredSeries).where(ScoredSeries.ticker == "AAPL").values(data_version=24))
+    assert await crud.named_data_versions(at.db) == {made_from, 24}
 
 
 async def test_what_is_promoted_between_finding_and_deleting_stays(at: Workplace, settings: Settings) -> None:
