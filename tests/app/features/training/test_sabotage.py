@@ -14,7 +14,7 @@ from tests.app.features.training.sabotage import Sabotage, quick_specs
 async def test_random_kills_leave_no_job_hanging_and_no_bundle_half(
     settings: Settings, sessions: async_sessionmaker[AsyncSession], start_worker: StartWorker
 ) -> None:
-    """The short version of `make job-faults`."""
+    """The short version of `make faults`."""
     sabotage = Sabotage(settings, sessions, start_worker, random.Random(7))
 
     await sabotage.run(quick_specs(20), kills=5, longest_pause=0.8)
