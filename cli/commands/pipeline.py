@@ -54,6 +54,12 @@ def _show(told: Sequence[Done]) -> None:
     rows = []
     for each in told:
         figures = {name: value for name, value in each.figures.items() if name != "scores" and value not in ({}, [])}
-        words = [f"{name} {value}" for name, value in figures.items()]
+        words = [f"{name} {_in_words(value)}" for name, value in figures.items()]
         rows.append((each.step, each.state, str(each.error) if each.error is not None else "; ".join(words)))
     print_table(("step", "state", ""), rows)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -50,8 +50,10 @@ class Study:
 
         Raises
         ------
-        ConfigurationError : it was made with others; their scores cannot be compared.
+        ConfigurationError : it was made with others; their scores cannot be compared. Or a grid is larger than what may
+            be tried. Nothing is kept then.
         """
+        self.remaining()
         known = self._study.user_attrs.get(_IDENTITY)
         if known is None:
             self._study.set_user_attr(_IDENTITY, dict(identity))

@@ -109,14 +109,24 @@ async def change_defaults(db: AsyncSession, change: ChangedDefaults, *, by: str)
     await crud.lock_defaults(db)
     former = (await read_defaults(db)).model_dump(include=set(PARTS))
     told = _own_names(change.model_dump(include=set(PARTS)))
-    changed = in_parts(given(change) | (given(change.hyperparameters) if change.hyperparameters else {}), metadata={})
+    changed = in_parts(given(change, *([change.hyperparameters] if change.hyperparameters else [])), metadata={})
     return await _append(db, {part: {**former[part], **changed[part], **told[part]} for part in PARTS}, by=by)
 
 
-def given(told: Hyperparameters) -> dict[str, Any]:
-    """The hyperparameters that were named, under our own names."""
-    named = told.model_dump(include=set(Hyperparameters.model_fields), exclude_none=True)
-    return {ALIASES.get(name, name): value for name, value in named.items()}
+def given(*told: Hyperparameters) -> dict[str, Any]:
+    """The hyperparameters that were named, under our own names.
+
+    Raises
+    ------
+    InvalidConfigurationError : one was given two values, here and there or under two names.
+    """
+    found: dict[str, Any] = {}
+    for each in told:
+        for name, value in each.model_dump(include=set(Hyperparameters.model_fields), exclude_none=True).items():
+            own = ALIASES.get(name, name)
+            if found.setdefault(own, value) != value:
+                raise InvalidConfigurationError(f"{own}: two values are given, {found[own]} and {value}")
+    return found
 
 
 def validated(document: ConfigDocument, **changes: Any) -> TrainingConfig:

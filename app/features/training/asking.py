@@ -144,19 +144,17 @@ async def _like_the_champion(db: AsyncSession) -> dict[str, Any]:
 
 async def _as_wished(db: AsyncSession, wish: TrainWish) -> dict[str, Any]:
     """The defaults with what was named; validated here, so that nothing waits that cannot be trained."""
-    tickers = wish.named_tickers
-    await require_stored(db, tickers)
     defaults = await configuration.read_defaults(db)
     document = configuration.document_of(defaults.model_dump(include={"metadata", "model", "training", "data"}))
-    changes = configuration.given(wish)
-    if wish.hyperparameters is not None:
-        changes |= configuration.given(wish.hyperparameters)
-    if 0 < len(tickers) <= FEW_TICKERS:
+    tickers = wish.named_tickers or list(document.data.tickers)
+    await require_stored(db, tickers)
+    changes = configuration.given(wish, *([wish.hyperparameters] if wish.hyperparameters else []))
+    if 0 < len(wish.named_tickers) <= FEW_TICKERS:
         changes["every_days"] = 1
     configuration.validated(document, **changes)
     return {
         "content": {**document.config, **changes},
-        "tickers": tickers or list(document.data.tickers),
+        "tickers": tickers,
         "start_date": wish.start_date and wish.start_date.isoformat(),
         "end_date": wish.end_date and wish.end_date.isoformat(),
     }

@@ -140,6 +140,8 @@ def test_a_grid_larger_than_the_trials_asked_for_is_not_cut_short(tmp_path: Path
     with pytest.raises(ConfigurationError, match="the grid has 6 combinations, more than --trials 4"):
         tune(make_work(tmp_path, Widths(), search="grid", trials=4), VERSION)
 
+    assert tune(make_work(tmp_path, Widths(), trials=1), VERSION).records  # the study's name is still free
+
 
 def test_a_trial_that_cannot_be_trained_is_kept_with_its_reason(tmp_path: Path) -> None:
     """Its shares are checked by the base's own validation: 0.5 everywhere needs columns with a longer history."""

@@ -217,3 +217,19 @@ async def test_a_finished_training_tells_its_figures_beside_the_naive_and_no_pla
     assert {"status", "message", "metrics", "timestamp"} <= job.keys()
     refused = await client.delete(place, headers=trainer.headers)
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/job-ended")
+
+
+@pytest.mark.usefixtures("_stored")
+async def test_two_values_of_one_field_and_tickers_that_the_defaults_name_in_vain_are_refused_at_once(
+    client: httpx.AsyncClient, trainer: Account, admin: Account
+) -> None:
+    for body in ({"hyperparameters": {"seq_length": 20}, "lookback": 30}, {"seq_length": 20, "lookback": 30}):
+        answer = await ask(client, trainer, body)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-configuration"), body
+        assert "two values are given" in answer.json()["detail"]
+    named = await client.post("/config", json={"data": {"tickers": ["NOPE"]}}, headers=admin.headers)
+    assert named.status_code == 200, named.text
+
+    answer = await ask(client, trainer, {"epochs": 1})
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/ticker-not-stored")
