@@ -114,7 +114,7 @@ def password(email: Email, as_json: AsJson = False) -> None:
 
     settings = require_database(read_settings())
     replace_password(settings, email, _password())
-    _tell({"email": email, "password": "replaced"}, f"{email} signs in with the new password now", as_json=as_json)
+    _tell({"email": email, "sign_ins_ended": True}, f"{email} signs in with the new password now", as_json=as_json)
 
 
 @app.command()
