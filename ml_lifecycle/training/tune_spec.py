@@ -1,13 +1,10 @@
 """What a tuning is told: by the command line as options, by a job as JSON."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from data_pipeline.errors import ConfigurationError
-from data_pipeline.ticker import parse_ticker
+from ml_lifecycle.training.job_spec import JobSpec
 from ml_lifecycle.training.search_space import SearchSpace, every_strategy, load_space
 
 Backend = Literal["local", "ray"]
@@ -16,7 +13,7 @@ MOST_TRIALS = 10_000
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 
 
-class TuneSpec(BaseModel):
+class TuneSpec(JobSpec):
     """One tuning; what is left out is as ``closecast tune --help`` says.
 
     Attributes
@@ -31,25 +28,22 @@ class TuneSpec(BaseModel):
     study : the name under which trials are kept, and a killed tuning goes on.
     workers : trials at a time.
     folds, every : folds that walk forward, and trading days between two cutoffs on them.
-    job_id, work_dir : of a job.
+    job_id, work_dir : see ``JobSpec``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    work = "tune"
 
     trials: int | None = Field(default=None, ge=1, le=MOST_TRIALS)
     backend: Backend = "local"
     search: Search = "tpe"
     space: SearchSpace | None = None
     compare_strategies: bool = False
-    tickers: tuple[Annotated[str, AfterValidator(parse_ticker)], ...] = ()
     data_version: int | None = Field(default=None, ge=0)
     study: StudyName = "tune"
     workers: int = Field(default=1, ge=1, le=256)
     folds: int = Field(default=4, ge=2, le=20)
     every: int = Field(default=5, ge=1, le=21)
     seed: int = Field(default=7, ge=0, le=2**31 - 1)
-    job_id: str | None = None
-    work_dir: Path | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -58,23 +52,6 @@ class TuneSpec(BaseModel):
         if self.compare_strategies and self.space is not None and self.space.parameters:
             raise ValueError("compare_strategies takes the base alone: a space with parameters is searched by a grid")
         return self
-
-    @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> Self:
-        """Read what a command or a job says.
-
-        Raises
-        ------
-        ConfigurationError : names the first wrong field.
-        MalformedTickerError
-        """
-        try:
-            return cls.model_validate(spec)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            told = first["msg"].removeprefix("Value error, ")
-            raise ConfigurationError(f"tune: {field + ': ' if field else ''}{told}") from error
 
     def searched(self) -> SearchSpace:
         """The space that is searched."""
