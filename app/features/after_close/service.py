@@ -42,6 +42,7 @@ async def run_step(tools: WorkerTools, run_id: int, step: Step) -> None:
         return
     outcome, error = await attempt_step(tools, run, step)
     async with tools.sessions() as db:
+        await crud.states(db, run_id)  # locks all steps in their order: of two that end at once each would hold one
         if not await settle(db, tools, run_id, step, attempt, outcome, error):
             logger.warning("attempt %d at %s of run %d ended late: another one counts", attempt, step, run_id)
             return

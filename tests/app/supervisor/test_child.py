@@ -159,19 +159,17 @@ class TestReplacing:
         wait_until(kept)
 
     def test_the_former_process_lives_until_its_successor_is_ready(self) -> None:
-        ended: list[int] = []
+        ended: list[tuple[int, bool]] = []
         child = self.child()
-        child.on_end = ended.append
         former = child.pid
         assert former is not None
+        child.on_end = lambda pid: ended.append((pid, child.pid != former))
         child.replace()
         child.replace()  # asked twice, done once
 
-        self.keep_until(child, lambda: child.pid != former)
-        assert child.is_being_replaced
-        self.keep_until(child, lambda: not child.is_being_replaced)
+        self.keep_until(child, lambda: child.pid != former and not child.is_being_replaced)
 
-        assert ended == [former]
+        assert ended == [(former, True)]  # its successor had its place by then
         assert not alive(former)
         assert child.pid is not None
         child.terminate()

@@ -29,7 +29,7 @@ def turnover(bars):
 
 COLUMNS = [
     InputColumn("turnover", warm_up=0, compute=turnover),
-    InputColumn("close_in_range", 0, lambda bars: (bars.close - bars.low) / (bars.high - bars.low)),
+    InputColumn("close_place", 0, lambda bars: (bars.close - bars.low) / (bars.high - bars.low)),
 ]
 """
 
@@ -67,11 +67,9 @@ def forget() -> None:
 def test_a_module_is_known_by_name_digest_and_columns(module: Path) -> None:
     own = OwnColumns.of(str(module))
 
-    assert (own.module, own.names) == ("mine", ("turnover", "close_in_range"))
+    assert (own.module, own.names) == ("mine", ("turnover", "close_place"))
     assert len(own.source_sha256) == 64
-    spec = InputSpec(
-        columns=("log_return", "turnover"), context_columns=("close_in_range",), lookback=5, own_columns=own
-    )
+    spec = InputSpec(columns=("log_return", "turnover"), context_columns=("close_place",), lookback=5, own_columns=own)
     series = prepare_series(make_bars(300), spec)
     assert (series.columns.shape, series.context.shape) == ((300, 2), (300, 1))
     assert InputSpec.model_validate_json(spec.model_dump_json()) == spec
@@ -139,7 +137,7 @@ def test_two_versions_of_a_module_can_stand_side_by_side(module: Path, tmp_path:
         ("COLUMNS = []", "has no COLUMNS, a list of InputColumn"),
         ("columns = 3", "has no COLUMNS, a list of InputColumn"),
         (SOURCE.replace('"turnover"', '"log_return"'), "there is a column 'log_return' already"),
-        (SOURCE.replace('"turnover"', '"close_in_range"'), "two columns have one name"),
+        (SOURCE.replace('"turnover"', '"close_place"'), "two columns have one name"),
         (SOURCE.replace('"turnover"', '"Turn over"'), "'Turn over' is no name"),
         (SOURCE.replace("warm_up=0", "warm_up=-1"), "turnover: warm_up lies within 0 to 1000"),
         ("import a_library_that_is_nowhere", "ModuleNotFoundError"),

@@ -132,7 +132,7 @@ def test_what_was_read_is_told_as_long_as_the_forecast_is(reading: Champion) -> 
     """It is frozen with it: a market that becomes known later changes neither."""
     frozen = Forecast(id=uuid4(), **forecast(reading, window_with("XNYS", unknown=1)))
 
-    assert stored_answer_of(frozen).market_inputs == "fallback"
+    assert stored_answer_of(frozen, []).market_inputs == "fallback"
 
 
 DAYS = first_days(40)
