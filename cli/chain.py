@@ -185,14 +185,11 @@ class UnsoundBarsError(ClosecastError):
 
 @asynccontextmanager
 async def _tools(settings: Settings) -> AsyncIterator[WorkerTools]:
-    from app.core.database import create_engine, session_factory
     from app.core.jobs import WorkerTools
+    from app.supervisor.one_session import own_sessions
 
-    engine = create_engine(settings)
-    try:
-        yield WorkerTools(settings, session_factory(engine))
-    finally:
-        await engine.dispose()
+    async with own_sessions(settings) as sessions:
+        yield WorkerTools(settings, sessions)
 
 
 async def _live(tools: WorkerTools) -> list[str]:

@@ -65,6 +65,9 @@ class IdempotencyKeyInUseError(ClosecastError):
         self.retry_after_seconds = 1.0
 
 
+KEY_PROBLEMS = (IdempotencyKeyReusedError, IdempotencyKeyInUseError)  # of every route that takes a key
+
+
 @dataclass(frozen=True)
 class Answer:
     """A success, ready to be sent and to be kept."""

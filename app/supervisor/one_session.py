@@ -1,20 +1,26 @@
-"""A database session for a command, which has no pool to share."""
+"""Database sessions for a command, which has no pool to share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import create_engine, session_factory
 
 
 @asynccontextmanager
-async def one_session(settings: Settings) -> AsyncIterator[AsyncSession]:
-    """One session on an engine of its own, both closed at the end of the block; the caller commits."""
+async def own_sessions(settings: Settings) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
+    """Sessions on an engine of their own, which is closed at the end of the block."""
     engine = create_engine(settings)
     try:
-        async with session_factory(engine)() as session:
-            yield session
+        yield session_factory(engine)
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def one_session(settings: Settings) -> AsyncIterator[AsyncSession]:
+    """One session, closed at the end of the block; the caller commits."""
+    async with own_sessions(settings) as sessions, sessions() as session:
+        yield session

@@ -8,17 +8,15 @@ of simple forecasters of the same tickers, undisturbed and worsened. None of the
 Prints the second part of docs/drift.md; some three minutes on one core.
 """
 
-import argparse
 import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import numpy as np
-from run import FILE, LAST_DAY, TRAINED_UNTIL, filled, read_bars
+from run import FILE, LAST_DAY, TRAINED_UNTIL, filled, print_lines
 from scipy import stats
 
 from data_pipeline.processing.bar_arrays import BarArrays
@@ -108,15 +106,7 @@ FAULTS: dict[str, Fault] = {
 
 def main() -> int:
     """Print the part; 0, or 3 with one line where the data is absent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("CLOSECAST_SHARED", "../shared")) / "data"
-    parser.add_argument("--data", type=Path, default=default, help="folder that holds the file of bars")
-    path = parser.parse_args().data / FILE
-    if not path.is_file():
-        print(f"no {FILE} in {path.parent}: name the folder by --data or CLOSECAST_SHARED", file=sys.stderr)
-        return 3
-    print("\n".join(part(*read_bars(path))))
-    return 0
+    return print_lines(part, __doc__)
 
 
 def training_columns(trained: Many, spec: InputSpec) -> TrainingColumns:

@@ -15,7 +15,7 @@ import platform
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -91,15 +91,19 @@ class Measured(NamedTuple):
 
 def main() -> int:
     """Print the page; 0, or 3 with one line where the data is absent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return print_lines(page, __doc__)
+
+
+def print_lines(lines: Callable[..., Iterable[str]], description: str | None) -> int:
+    """Print what ``lines(trained, others)`` gives of the file of bars; 0, or 3 with one line where that is absent."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(os.environ.get("CLOSECAST_SHARED", "../shared")) / "data"
     parser.add_argument("--data", type=Path, default=default, help="folder that holds the file of bars")
     path = parser.parse_args().data / FILE
     if not path.is_file():
         print(f"no {FILE} in {path.parent}: name the folder by --data or CLOSECAST_SHARED", file=sys.stderr)
         return 3
-    trained, others = read_bars(path)
-    print("\n".join(page(trained, others)))
+    print("\n".join(lines(*read_bars(path))))
     return 0
 
 

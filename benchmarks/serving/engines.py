@@ -14,9 +14,9 @@ import numpy as np
 import onnxruntime
 
 from app.config import Settings
-from app.core.database import create_engine, session_factory
 from app.core.jobs import WorkerTools
 from app.features.stock_prediction.precomputing import AT_A_TIME, precompute_forecasts
+from app.supervisor.one_session import own_sessions
 from benchmarks.serving.installation import made_up_window
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
@@ -100,8 +100,5 @@ def make_ahead(settings: Settings) -> int:
 
 
 async def _precompute(settings: Settings) -> int:
-    engine = create_engine(settings)
-    try:
-        return await precompute_forecasts(WorkerTools(settings, session_factory(engine)))
-    finally:
-        await engine.dispose()
+    async with own_sessions(settings) as sessions:
+        return await precompute_forecasts(WorkerTools(settings, sessions))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from collections.abc import Collection
     from contextlib import AbstractContextManager
@@ -133,7 +135,7 @@ def _read_bars(path: Path | None, tickers: str | None, members: Collection[str])
     from data_pipeline.ticker import parse_ticker
     from ml_lifecycle.evaluation.backtest_bars import read_file_bars
 
-    names = [parse_ticker(name) for name in (tickers or "").split(",") if name]
+    names = [parse_ticker(name) for name in names_in(tickers)]
     if path is not None:
         return read_file_bars(path, names, members)
     settings = read_settings()

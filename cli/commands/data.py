@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from data_pipeline.serving_window import DataVersion
     from data_pipeline.storage.feature_store import FeatureStore
@@ -137,7 +139,7 @@ def _store() -> FeatureStore:
 def _named(tickers: str | None) -> list[str] | None:
     from data_pipeline.ticker import parse_ticker
 
-    return [parse_ticker(ticker) for ticker in (tickers or "").split(",") if ticker] or None
+    return [parse_ticker(name) for name in names_in(tickers)] or None
 
 
 def _version_document(store: FeatureStore, version: DataVersion) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from app.features.drift.measuring import Measured
 
@@ -48,7 +50,7 @@ def drift(
             "bundle": bundle,
             "reference_version": reference_version,
             "production_version": production_version,
-            "tickers": [name for name in (tickers or "").split(",") if name],
+            "tickers": names_in(tickers),
             "days": days,
             "asked_by": whoami(),
         }

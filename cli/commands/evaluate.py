@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
@@ -52,7 +54,7 @@ def evaluate(
     first, last = (day.date() if day is not None else None for day in (after, until))
     end = loaded.manifest.calibration_end
     between = CutoffRange.of(end, after=first, until=last, allow_in_sample=in_sample)
-    names = [parse_ticker(name) for name in (tickers or "").split(",") if name]
+    names = [parse_ticker(name) for name in names_in(tickers)]
     store = FeatureStore(settings.bars_uri, settings.store_options)
     bars = store.read_many_bar_arrays(names or None, store.version(data_version).version)
     table = _evaluate(loaded, bars, _days(bars, between, every))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,7 +58,7 @@ def lookahead_check(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's remarks on the processor would break the lines
     read_settings()
     chosen = load_config(config, own=OwnColumns.of(columns) if columns else None)
-    known = _read_bars(bars, [ticker for ticker in (tickers or "").split(",") if ticker])
+    known = _read_bars(bars, names_in(tickers))
     faults: list[Fault] = []
     for fault in _faults(bundle, chosen, known, quick=quick, seed=seed):
         faults.append(fault)

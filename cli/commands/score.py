@@ -42,12 +42,9 @@ def score(
 
 
 async def _score(settings: Settings) -> ScoredRun:
-    from app.core.database import create_engine, session_factory
     from app.core.jobs import WorkerTools
     from app.features.track_record.service import score_final_steps
+    from app.supervisor.one_session import own_sessions
 
-    engine = create_engine(settings)
-    try:
-        return await score_final_steps(WorkerTools(settings, session_factory(engine)))
-    finally:
-        await engine.dispose()
+    async with own_sessions(settings) as sessions:
+        return await score_final_steps(WorkerTools(settings, sessions))

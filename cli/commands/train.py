@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from app.config import Settings
 
@@ -55,7 +57,7 @@ def train(
         "config": config,
         "columns": columns,
         "fine_tune": fine_tune,
-        "tickers": [ticker for ticker in (tickers or "").split(",") if ticker],
+        "tickers": names_in(tickers),
         "data_version": data_version,
         "start_date": start.date() if start else None,
         "end_date": end.date() if end else None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.comma_separated import names_in
+
 if TYPE_CHECKING:
     from ml_lifecycle.training.search_space import SearchSpace
 
@@ -57,7 +59,7 @@ def tune(
         "search": search,
         "space": _space(space, base, alone=compare_strategies),
         "compare_strategies": compare_strategies,
-        "tickers": [ticker for ticker in (tickers or "").split(",") if ticker],
+        "tickers": names_in(tickers),
         "data_version": data_version,
         "study": study or ("strategies" if compare_strategies else "tune"),
         "workers": workers,

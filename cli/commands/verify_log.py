@@ -66,14 +66,11 @@ def _digest(head: str | None) -> bytes | None:
 
 
 async def _verify(settings: Settings, noted_head: bytes | None) -> Verified:
-    from app.core.database import create_engine, session_factory
     from app.features.track_record.chain import verify_chain
+    from app.supervisor.one_session import own_sessions
 
-    engine = create_engine(settings)
-    try:
-        return await verify_chain(session_factory(engine), noted_head=noted_head)
-    finally:
-        await engine.dispose()
+    async with own_sessions(settings) as sessions:
+        return await verify_chain(sessions, noted_head=noted_head)
 
 
 def _print_json(verified: Verified) -> None:

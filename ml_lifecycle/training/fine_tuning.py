@@ -25,6 +25,7 @@ from ml_lifecycle.export.folder import DRIFT_REFERENCE, NETWORK_KERAS
 from ml_lifecycle.export.manifest import Manifest
 from ml_lifecycle.training.checkpoint import TREES, Checkpoint, ColumnDistribution
 from ml_lifecycle.training.config import TrainingConfig, parse_config
+from ml_lifecycle.training.config_document import METADATA, TRAINING
 from ml_lifecycle.training.train import SAVE_EVERY_SECONDS, train
 
 if TYPE_CHECKING:
@@ -32,20 +33,7 @@ if TYPE_CHECKING:
 
     from ml_lifecycle.training.fitting import Progress
 
-STEERING = frozenset(
-    {
-        "name",
-        "seed",
-        "learning_rate",
-        "weight_decay",
-        "weight_average",
-        "batch_size",
-        "epochs",
-        "validate_every",
-        "patience",
-        "every_days",
-    }
-)  # what a configuration may say; everything else is the parent's
+STEERING = TRAINING - {"fine_tune"} | METADATA  # what a configuration may say; everything else is the parent's
 
 
 @dataclass(frozen=True)

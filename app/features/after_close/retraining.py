@@ -76,7 +76,7 @@ async def follow_trainings(tools: WorkerTools) -> None:
         try:
             async with tools.sessions() as db:
                 await _follow(db, tools, decision_id)
-        except Exception:
+        except Exception:  # whatever it is, the other trainings are followed
             logger.exception("what retrain decision %d brought could not be followed; in a minute again", decision_id)
 
 

@@ -56,7 +56,7 @@ async def attempt_step(tools: WorkerTools, run: ChainRun, step: Step) -> tuple[O
     """What a step did, and why it is not done; what goes wrong in one keeps no other from going on."""
     try:
         outcome = await WORK[step](tools, run)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the run says so, and the step is tried again
         logger.exception("%s after %s %s failed", step, run.exchange, run.trading_day)
         lines = str(error).strip().splitlines()
         return Outcome(news=False), f"{type(error).__name__}: {lines[0] if lines else ''}"[:500]

@@ -7,14 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Path, Request, Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
-from app.core.idempotency import (
-    Answer,
-    IdempotencyKeyInUseError,
-    IdempotencyKeyReusedError,
-    Key,
-    LogIdentity,
-    answer_once,
-)
+from app.core.idempotency import KEY_PROBLEMS, Answer, Key, LogIdentity, answer_once
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import TrainUser
@@ -35,9 +28,7 @@ router = APIRouter(
     "/drift/detect",
     status_code=HTTPStatus.ACCEPTED,
     response_model=DriftRead,
-    responses=problem_responses(
-        MalformedTickerError, DriftInProgressError, IdempotencyKeyReusedError, IdempotencyKeyInUseError
-    ),
+    responses=problem_responses(MalformedTickerError, DriftInProgressError, *KEY_PROBLEMS),
 )
 async def detect_drift(
     request: Request,

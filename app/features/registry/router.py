@@ -8,14 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response, Security
 
 from app.core.database import DatabaseUnavailableError, DbSession
-from app.core.idempotency import (
-    Answer,
-    IdempotencyKeyInUseError,
-    IdempotencyKeyReusedError,
-    Key,
-    LogIdentity,
-    answer_once,
-)
+from app.core.idempotency import KEY_PROBLEMS, Answer, Key, LogIdentity, answer_once
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import AdminUser, admit
@@ -41,7 +34,6 @@ from app.features.registry.schemas import (
 from app.models.user import Scope
 from app.schemas.page import Page
 
-KEY_PROBLEMS = (IdempotencyKeyReusedError, IdempotencyKeyInUseError)
 NO_REASON = RollBackWish()  # where no body was sent
 
 router = APIRouter(

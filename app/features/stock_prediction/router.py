@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.etags import json_or_not_modified
-from app.core.idempotency import IdempotencyKeyInUseError, IdempotencyKeyReusedError, Key, answer_once
+from app.core.idempotency import KEY_PROBLEMS, Key, answer_once
 from app.core.limits_daily import DailyQuotaError
 from app.core.openapi import Responses, problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
@@ -83,8 +83,7 @@ BATCH_PROBLEMS = problem_responses(
     NoChampionError,
     LogQueueFullError,
     DailyQuotaError,
-    IdempotencyKeyReusedError,
-    IdempotencyKeyInUseError,
+    *KEY_PROBLEMS,
 )
 POST_PROBLEMS = problem_responses(
     *FORECAST_PROBLEMS,
@@ -94,8 +93,7 @@ POST_PROBLEMS = problem_responses(
     UnusableBarsError,
     BundleNotFoundError,
     BundleRefusedError,
-    IdempotencyKeyReusedError,
-    IdempotencyKeyInUseError,
+    *KEY_PROBLEMS,
 )
 NOT_MODIFIED: Responses = {304: {"description": "You hold this answer already (`If-None-Match`); it is logged too."}}
 

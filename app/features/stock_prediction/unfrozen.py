@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from app.config import Settings
-from app.core.database import create_engine, session_factory
 from app.features.market_data.collecting import build_window, open_store
 from app.features.market_data.service import row_of
 from app.features.market_data.windows import is_stale
@@ -19,6 +18,7 @@ from app.features.registry.shelf import ASKED_FOR
 from app.features.stock_prediction import answers
 from app.features.stock_prediction.predictor import forecast_values
 from app.models.forecast import Forecast
+from app.supervisor.one_session import own_sessions
 from data_pipeline.publishing import build_serving_window
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.forecaster import BundleForecaster
@@ -65,13 +65,10 @@ async def served_champion(settings: Settings) -> Champion:
     ------
     NoChampionError : nothing that the ledger names can be loaded.
     """
-    engine = create_engine(settings)
-    try:
-        holder = ChampionHolder(session_factory(engine), settings)
+    async with own_sessions(settings) as sessions:
+        holder = ChampionHolder(sessions, settings)
         await holder.reload()
         return holder.serving(datetime.now(UTC))
-    finally:
-        await engine.dispose()
 
 
 def bundle_in(settings: Settings, folder: Path) -> Champion:

@@ -215,7 +215,7 @@ def _compare_link(link: ChainDay, previous: bytes) -> list[Finding]:
 
 
 async def _seals(db: AsyncSession) -> dict[date, bytes]:
-    return {day: head for day, head in await db.execute(select(ChainSeal.day, ChainSeal.head))}  # noqa: C416 (typed)
+    return {day: head for day, head in await db.execute(select(ChainSeal.day, ChainSeal.head))}  # noqa: C416 (rows are no pairs to mypy)
 
 
 def _compare_seals(heads: Mapping[date, bytes], sealed: Mapping[date, bytes]) -> list[Finding]:

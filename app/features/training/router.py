@@ -8,14 +8,7 @@ from fastapi import APIRouter, Body, Header, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.core.database import DatabaseUnavailableError, DbSession
-from app.core.idempotency import (
-    Answer,
-    IdempotencyKeyInUseError,
-    IdempotencyKeyReusedError,
-    Key,
-    LogIdentity,
-    answer_once,
-)
+from app.core.idempotency import KEY_PROBLEMS, Answer, Key, LogIdentity, answer_once
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.security import TrainUser
@@ -29,7 +22,6 @@ from app.features.training.streams import JobStreams
 from app.schemas.page import Page
 from data_pipeline.ticker import MalformedTickerError
 
-KEY_PROBLEMS = (IdempotencyKeyReusedError, IdempotencyKeyInUseError)
 EVENT_STREAM = "text/event-stream"
 EXAMPLE_EVENTS = """: a stream of events
 

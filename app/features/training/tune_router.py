@@ -6,14 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.core.database import DatabaseUnavailableError, DbSession
-from app.core.idempotency import (
-    Answer,
-    IdempotencyKeyInUseError,
-    IdempotencyKeyReusedError,
-    Key,
-    LogIdentity,
-    answer_once,
-)
+from app.core.idempotency import KEY_PROBLEMS, Answer, Key, LogIdentity, answer_once
 from app.core.openapi import problem_responses
 from app.core.security import TrainUser
 from app.features.configuration.errors import InvalidConfigurationError
@@ -36,8 +29,7 @@ router = APIRouter(tags=["training"], responses=problem_responses(DatabaseUnavai
         MalformedTickerError,
         TickerNotStoredError,
         TrainingInProgressError,
-        IdempotencyKeyReusedError,
-        IdempotencyKeyInUseError,
+        *KEY_PROBLEMS,
     ),
 )
 async def tune(request: Request, db: DbSession, user: TrainUser, wish: TuneWish, key: Key = None) -> Response:
