@@ -114,6 +114,10 @@ def _keeper(work: "Work", study: Study, told: Callable[[TrialRecord], None]) -> 
     class Keeper(Callback):
         """Puts each ended trial into the study."""
 
+        def __reduce__(self) -> tuple[type[Callback], tuple[()]]:
+            """Ray writes down the callbacks, to go on from one day; ours hold a terminal and a connection."""
+            return Callback, ()
+
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **_: Any) -> None:  # noqa: ARG002 - Ray's
             """See Ray."""
             result = trial.last_result

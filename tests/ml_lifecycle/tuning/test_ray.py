@@ -4,6 +4,7 @@
 """
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from ml_lifecycle.evaluation.methods.ewma_fhs import EwmaFhsMethod
 from ml_lifecycle.evaluation.methods.garch_t import GarchTMethod
 from ml_lifecycle.evaluation.ray_backtest import on_ray
 from ml_lifecycle.training.ray_cluster import ray_cluster
+from ml_lifecycle.training.trial import TrialRecord
 from ml_lifecycle.training.tune import tune
 from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.tuning.made_up import SPACE, VERSION, Widths, make_work
@@ -39,12 +41,21 @@ def test_ray_tries_the_same_grid_with_the_same_scores_and_keeps_it_in_the_same_s
     told = {"search": "grid", "space": space, "workers": 2}
 
     here = tune(make_work(tmp_path, Widths(), study="here", **told), VERSION)
-    there = tune(make_work(tmp_path, Widths(), study="there", backend="ray", **told), VERSION)
+    # a terminal's progress bar holds a lock, which Ray cannot write down
+    shown, lock = [], threading.RLock()
+
+    def show(record: TrialRecord) -> None:
+        with lock:
+            shown.append(record)
+
+    there = tune(make_work(tmp_path, Widths(), study="there", backend="ray", **told), VERSION, on_trial=show)
 
     assert [(each.params, each.value, each.series()) for each in there.records] == [
         (each.params, each.value, each.series()) for each in here.records
     ]
     assert there.skill == here.skill
+    assert len(shown) == len(there.records)
+    assert all(record in shown for record in there.records)
     assert tune(make_work(tmp_path, Widths(log=tmp_path / "log"), study="there", **told), VERSION).records
     assert not (tmp_path / "log").exists()  # nothing is left to be tried, by whichever backend
 
