@@ -4,18 +4,19 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Path, Request
+from fastapi import APIRouter, Form, Path, Request
 
 from app.core.brake import SignInBrakedError
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.identities import forget_here
-from app.core.limits import Limits, TooManyRequestsError, client_network
+from app.core.limits import TooManyRequestsError
 from app.core.openapi import problem_responses
 from app.core.paging import Cursor, InvalidCursorError, PageLimit
 from app.core.passwords import HashingBusyError, PasswordHasher
 from app.core.refusals import SignInNeededError
 from app.core.security import ExpiredTokenError, InvalidTokenError, SignedInUser
 from app.features.auth import api_keys
+from app.features.auth.dependencies import STRANGERS, ServedSignIns, ThisClient
 from app.features.auth.errors import (
     AccountDisabledError,
     ApiKeyNotFoundError,
@@ -32,7 +33,6 @@ from app.features.auth.schemas import (
     RefreshGrant,
     Registration,
 )
-from app.features.auth.service import Client, SignIns
 from app.features.users import service as users
 from app.features.users.errors import EmailTakenError, WeakPasswordError
 from app.models.user import User
@@ -41,28 +41,6 @@ from app.schemas.token import TokenRead
 from app.schemas.user import UserRead
 
 router = APIRouter(prefix="/auth", tags=["accounts"])
-
-
-async def sign_ins_of(request: Request) -> SignIns:
-    """The use cases, as this process was started with them."""
-    sign_ins: SignIns = request.app.state.sign_ins
-    return sign_ins
-
-
-async def client_of(request: Request) -> Client:
-    """Where the request came from."""
-    return Client(address=client_network(request), user_agent=request.headers.get("user-agent", ""))
-
-
-async def slow_down_strangers(request: Request) -> None:
-    """Let an address register, sign in and refresh only so often; raises TooManyRequestsError."""
-    limits: Limits = request.app.state.limits
-    await limits.slow_down_address(request)
-
-
-ServedSignIns = Annotated[SignIns, Depends(sign_ins_of)]
-ThisClient = Annotated[Client, Depends(client_of)]
-STRANGERS = [Depends(slow_down_strangers)]
 
 
 @router.post(

@@ -130,9 +130,13 @@ async def add_data_version(db: AsyncSession, version: DataVersion, reports: Mapp
         await db.execute(insert(QualityReportRow).on_conflict_do_nothing(), rows)
 
 
-async def list_newest_windows(db: AsyncSession, *, after: str | None, limit: int) -> Sequence[ServingWindowRow]:
-    """The newest window of each ticker after ``after``, without bars, in alphabetical order."""
+async def list_newest_windows(
+    db: AsyncSession, *, starts_with: str, after: str | None, limit: int
+) -> Sequence[ServingWindowRow]:
+    """The newest window of each ticker with this beginning after ``after``, without bars, in alphabetical order."""
     page = select(ServingWindowRow).where(ServingWindowRow.as_of.is_(None)).order_by(ServingWindowRow.ticker)
+    if starts_with:
+        page = page.where(ServingWindowRow.ticker.startswith(starts_with, autoescape=True))
     if after is not None:
         page = page.where(ServingWindowRow.ticker > after)
     return (await db.scalars(page.limit(limit))).all()

@@ -22,11 +22,17 @@ router = APIRouter(
     responses=problem_responses(DatabaseUnavailableError),
 )
 
+TickerStart = Annotated[
+    str, Query(pattern=r"^[A-Z0-9.=^-]{0,20}$", description="Only those that begin with it; left out: all.")
+]
+
 
 @router.get("/tickers")
-async def list_tickers(db: DbSession, cursor: TickerCursor = None, limit: PageLimit = 50) -> Page[TickerRead]:
+async def list_tickers(
+    db: DbSession, starts_with: TickerStart = "", cursor: TickerCursor = None, limit: PageLimit = 50
+) -> Page[TickerRead]:
     """Tickers whose bars are stored, in alphabetical order."""
-    return await service.list_tickers(db, cursor=cursor, limit=limit)
+    return await service.list_tickers(db, starts_with=starts_with, cursor=cursor, limit=limit)
 
 
 # `:path` as in /predict/{ticker}: whatever is asked for reaches the check that says what is wrong with it.

@@ -109,9 +109,9 @@ def bars_of(row: ServingWindowRow) -> BarArrays:
     return with_market(bars, market)
 
 
-async def list_tickers(db: AsyncSession, *, cursor: str | None, limit: int) -> Page[TickerRead]:
-    """One page of the stored tickers."""
-    rows = await crud.list_newest_windows(db, after=cursor, limit=limit + 1)
+async def list_tickers(db: AsyncSession, *, starts_with: str = "", cursor: str | None, limit: int) -> Page[TickerRead]:
+    """One page of the stored tickers, or of those that begin with ``starts_with``."""
+    rows = await crud.list_newest_windows(db, starts_with=starts_with, after=cursor, limit=limit + 1)
     return page_of(rows, limit, item=TickerRead.model_validate, cursor=lambda last: last.ticker)
 
 

@@ -80,6 +80,21 @@ async def test_stored_tickers_are_listed_page_by_page(
     }
 
 
+async def test_stored_tickers_that_begin_so_are_listed(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    """What no ticker can hold is refused."""
+    await publish_windows(db, [make_window(ticker) for ticker in ("AAPL", "AA", "A.AA", "IBM")])
+
+    found = (await client.get("/tickers?starts_with=AA", headers=registered_user.headers)).json()
+    page = (await client.get("/tickers?starts_with=AA&limit=1", headers=registered_user.headers)).json()
+    refused = await client.get("/tickers?starts_with=A%25", headers=registered_user.headers)
+
+    assert [each["ticker"] for each in found["items"]] == ["AA", "AAPL"]
+    assert page["next_cursor"] == "AA"
+    assert refused.status_code == 422
+
+
 async def test_the_newest_bars_are_read_oldest_first(
     client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
 ) -> None:
