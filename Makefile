@@ -43,7 +43,7 @@ faults: set-up ## Processes killed, connections cut, at least 350 kills and 50,0
 	@$(BIN)/python -m tests.app.features.training.sabotage
 
 walk: set-up ## A model's life on real bars, two searches and a Ray cluster among it (docs/tutorial.md); needs CLOSECAST_SHARED
-	@$(BIN)/python -m pytest -p no:xdist --quiet tests/cli/walk
+	@$(BIN)/python -m pytest -p no:xdist --quiet -rP tests/cli/walk
 
 soak: set-up ## Half of what an API process can bear, for 30 minutes, and whether its memory grows
 	@$(BIN)/python -m tests.faults.soak
