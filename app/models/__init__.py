@@ -22,7 +22,7 @@ from app.models.market_data import (
 )
 from app.models.prediction_log import PredictionLogRow
 from app.models.promotion import BundleRow, Promotion
-from app.models.score import Score, ScoreDay, ScoredSeries
+from app.models.score import OpenForecast, Score, ScoreDay, ScoredSeries, TickerScoreDay, TickerScoreSum
 from app.models.serving_window import ServingWindowRow
 from app.models.token import RefreshToken, SignIn
 from app.models.training_job import TrainingDefaults, TrainingJob, TrainingJobEvent
@@ -46,6 +46,7 @@ __all__ = [
     "IdempotencyKey",
     "LiveSkill",
     "NewTickerRequest",
+    "OpenForecast",
     "PredictionLogRow",
     "Promotion",
     "QualityReportRow",
@@ -60,6 +61,8 @@ __all__ = [
     "SignInBrake",
     "SourceBudget",
     "SourceCircuit",
+    "TickerScoreDay",
+    "TickerScoreSum",
     "TrainingDefaults",
     "TrainingJob",
     "TrainingJobEvent",

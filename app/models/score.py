@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Double, ForeignKey, Index, SmallInteger, Text, func, text
+from sqlalchemy import CheckConstraint, DateTime, Double, ForeignKey, Index, SmallInteger, Text, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -51,29 +51,35 @@ class Score(Base):
     __table_args__ = (
         CheckConstraint("status IN ('scored', 'void')", name="status"),
         CheckConstraint("(status = 'void') = (log_return IS NULL)", name="void_has_no_figures"),
-        # What is open is asked for at each run: forecasts whose last step has no row.
-        Index("ix_scores_forecast_id_last_step", "forecast_id", postgresql_where=text("step = 30")),
     )
 
 
-class ScoreDay(Base):
-    """Sums of the scores of one kind, bundle and step on one day of outcomes, grown with each score in its transaction.
+class OpenForecast(Base):
+    """A frozen forecast whose last step has no score yet: put here and taken out by triggers (migration 0011).
+
+    Without foreign key: forecasts are never deleted, and each freezing would pay for the check.
+    """
+
+    __tablename__ = "open_forecasts"
+
+    forecast_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ticker: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_open_forecasts_ticker_kind", "ticker", "kind"),)
+
+
+class _Sums:
+    """Counts and sums of scores, grown with each score in its transaction.
 
     ``compared`` counts those whose naive spread was known; ``compared_pinball`` and ``naive_pinball`` are of these.
     ``directions`` counts those of which neither the return nor the median is 0.
     """
 
-    __tablename__ = "score_days"
-
-    kind: Mapped[str] = mapped_column(Text, primary_key=True)
-    bundle_id: Mapped[str] = mapped_column(ForeignKey("bundles.id"), primary_key=True)
-    step: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    trading_day: Mapped[date] = mapped_column(primary_key=True)
     n: Mapped[int]
     voids: Mapped[int]
     absolute_error: Mapped[float] = mapped_column(Double)
     naive_absolute_error: Mapped[float] = mapped_column(Double)
-    pinball: Mapped[float] = mapped_column(Double)
     compared: Mapped[int]
     compared_pinball: Mapped[float] = mapped_column(Double)
     naive_pinball: Mapped[float] = mapped_column(Double)
@@ -83,6 +89,44 @@ class ScoreDay(Base):
     inside_80: Mapped[int]
     inside_90: Mapped[int]
     inside_95: Mapped[int]
+
+
+class ScoreDay(_Sums, Base):
+    """Sums of the scores of one kind, bundle and step on one day of outcomes; by the statement that inserts them."""
+
+    __tablename__ = "score_days"
+
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    bundle_id: Mapped[str] = mapped_column(ForeignKey("bundles.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    trading_day: Mapped[date] = mapped_column(primary_key=True)
+    pinball: Mapped[float] = mapped_column(Double)
+
+
+class TickerScoreDay(_Sums, Base):
+    """The same of one ticker, at the horizons that have figures; by a trigger (migration 0011).
+
+    In the order of its key a ticker's days at one step lie together, whatever bundle they are of.
+    """
+
+    __tablename__ = "ticker_score_days"
+
+    ticker: Mapped[str] = mapped_column(Text, primary_key=True)
+    step: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    trading_day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    bundle_id: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class TickerScoreSum(_Sums, Base):
+    """Sums over all days and bundles of one ticker, at the horizons that have figures; by the same trigger."""
+
+    __tablename__ = "ticker_score_sums"
+
+    ticker: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    step: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    newest_outcome: Mapped[date | None]
 
 
 class ScoredSeries(Base):

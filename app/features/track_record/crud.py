@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import RowMapping, delete, func, select, text
+from sqlalchemy import RowMapping, Text, column, delete, func, select, text, true, values
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +17,7 @@ from app.models.forecast import Forecast
 from app.models.live_skill import LiveSkill
 from app.models.market_data import QualityReportRow
 from app.models.promotion import BundleRow
+from app.models.score import OpenForecast as OpenForecastRow
 from app.models.score import Score, ScoreDay, ScoredSeries
 from app.models.serving_window import ServingWindowRow
 from data_pipeline.processing.bar_arrays import DayArray, FloatArray
@@ -83,29 +84,6 @@ JOIN forecasts f ON f.id = p.id ORDER BY p.place
 )
 _ARRAY_HEADER_BYTES = 28  # of a sent array of two dimensions: their number, flags, type, length and bound of each
 _SENT_FLOAT = np.dtype([("bytes", ">i4"), ("value", ">f8")])
-
-_COMPARED = Score.naive_pinball.is_not(None)
-_SUMS = (
-    func.count(Score.log_return).label("n"),
-    func.count(Score.step).filter(Score.log_return.is_(None)).label("voids"),
-    *(
-        func.coalesce(func.sum(column), 0.0).label(column.key)
-        for column in (Score.absolute_error, Score.naive_absolute_error, Score.naive_pinball)
-    ),
-    func.count(Score.naive_pinball).label("compared"),
-    func.coalesce(func.sum(Score.pinball).filter(_COMPARED), 0.0).label("compared_pinball"),
-    func.count(Score.direction_hit).label("directions"),
-    *(
-        func.count(Score.step).filter(column.is_(True)).label(name)
-        for name, column in (
-            ("direction_hits", Score.direction_hit),
-            ("inside_50", Score.inside_50),
-            ("inside_80", Score.inside_80),
-            ("inside_90", Score.inside_90),
-            ("inside_95", Score.inside_95),
-        )
-    ),
-)
 
 
 class Work(IntEnum):
@@ -194,9 +172,8 @@ async def newest_days(db: AsyncSession) -> dict[tuple[str, bool], date]:
 
 
 async def open_forecasts(db: AsyncSession, tickers: Sequence[str]) -> Sequence[OpenForecast]:
-    """What is open of these tickers, by ticker and cutoff."""
+    """What is open of these tickers, by ticker and cutoff; those that are scored to the end are not looked at."""
     last = select(func.coalesce(func.max(Score.step), 0)).where(Score.forecast_id == Forecast.id).scalar_subquery()
-    finished = select(Score.step).where(Score.forecast_id == Forecast.id, Score.step == 30).exists()
     resolved = last.label("resolved")
     rows = (
         select(
@@ -212,7 +189,8 @@ async def open_forecasts(db: AsyncSession, tickers: Sequence[str]) -> Sequence[O
             Forecast.target_trading_days[last + 1],
             Forecast.adaptive_alpha.is_not(None),
         )
-        .where(Forecast.ticker.in_(tickers), ~finished)
+        .join(OpenForecastRow, OpenForecastRow.forecast_id == Forecast.id)
+        .where(OpenForecastRow.ticker.in_(tickers))
         .order_by(Forecast.ticker, Forecast.cutoff, Forecast.id)
     )
     return [OpenForecast._make(row) for row in await db.execute(rows)]
@@ -314,13 +292,16 @@ async def bundle_levels(db: AsyncSession, bundle_id: str) -> tuple[float, ...]:
 
 async def outdated_figures(db: AsyncSession, today: date) -> list[tuple[str, str]]:
     """Kinds and bundles that have scores and no figures of today (UTC)."""
+    kinds = values(column("kind", Text), name="kinds").data([("live",), ("hindcast",)])
+    scored = select(ScoreDay.n).where(ScoreDay.kind == kinds.c.kind, ScoreDay.bundle_id == BundleRow.id)
     fresh = select(LiveSkill.horizon).where(
-        LiveSkill.kind == ScoreDay.kind,
-        LiveSkill.bundle_id == ScoreDay.bundle_id,
+        LiveSkill.kind == kinds.c.kind,
+        LiveSkill.bundle_id == BundleRow.id,
         LiveSkill.computed_at >= datetime.combine(today, time(), tzinfo=UTC),
     )
-    rows = select(ScoreDay.kind, ScoreDay.bundle_id).where(~fresh.exists()).distinct()
-    return [(kind, bundle_id) for kind, bundle_id in await db.execute(rows)]
+    rows = select(kinds.c.kind, BundleRow.id).join_from(kinds, BundleRow, true())
+    found = await db.execute(rows.where(scored.exists(), ~fresh.exists()))
+    return [(kind, bundle_id) for kind, bundle_id in found]
 
 
 async def sums_by_day(db: AsyncSession, kind: str, bundle_id: str, steps: Sequence[int]) -> Sequence[RowMapping]:
@@ -340,50 +321,6 @@ async def figures_of(
     if horizon is not None:
         rows = rows.where(LiveSkill.horizon == horizon)
     return (await db.scalars(rows)).all()
-
-
-async def ticker_sums(db: AsyncSession, ticker: str, *, after: date, steps: Sequence[int]) -> Sequence[RowMapping]:
-    """Of one ticker's scores after a day, sums as in ``ScoreDay`` by kind, bundle, step and day, oldest day first."""
-    key = (Forecast.kind, Forecast.bundle_id, Score.step, Score.trading_day)
-    rows = (
-        select(*key, *_SUMS)
-        .join(Score, Score.forecast_id == Forecast.id)
-        .where(Forecast.ticker == ticker, Score.step.in_(steps), Score.trading_day > after)
-        .group_by(*key)
-        .order_by(*key)
-    )
-    return (await db.execute(rows)).mappings().all()
-
-
-async def ticker_page(
-    db: AsyncSession, *, step: int, after_day: date, after: str | None, limit: int
-) -> Sequence[RowMapping]:
-    """The next stored tickers behind ``after`` with the sums of their live forecasts' scores after a day."""
-    page = select(ServingWindowRow.ticker).where(ServingWindowRow.as_of.is_(None)).order_by(ServingWindowRow.ticker)
-    if after is not None:
-        page = page.where(ServingWindowRow.ticker > after)
-    stored = page.limit(limit).subquery()
-    forecast = (stored.c.ticker == Forecast.ticker) & (Forecast.kind == "live")
-    score = (Score.forecast_id == Forecast.id) & (Score.step == step) & (Score.trading_day > after_day)
-    rows = (
-        select(
-            stored.c.ticker,
-            func.count(Forecast.id).label("forecasts"),
-            func.max(Score.trading_day).filter(Score.log_return.is_not(None)).label("newest_outcome"),
-            *_SUMS,
-        )
-        .outerjoin(Forecast, forecast)
-        .outerjoin(Score, score)
-        .group_by(stored.c.ticker)
-        .order_by(stored.c.ticker)
-    )
-    found: Sequence[RowMapping] = (await db.execute(rows)).mappings().all()
-    return found
-
-
-async def has_forecasts(db: AsyncSession, ticker: str) -> bool:
-    """Whether anything was ever forecast of a ticker."""
-    return bool(await db.scalar(select(select(Forecast.id).where(Forecast.ticker == ticker).exists())))
 
 
 async def replace_figures(

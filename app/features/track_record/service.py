@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.jobs import WorkerTools
 from app.core.paging import page_of
 from app.features.market_data.errors import TickerNotStoredError
-from app.features.track_record import crud
+from app.features.track_record import crud, ticker_crud
 from app.features.track_record.chain import chain_head, seal_days
 from app.features.track_record.figures import INSIDE, day_sums, refresh_figures
 from app.features.track_record.schemas import (
@@ -121,8 +121,8 @@ async def ticker_track_record(
     """
     wish = RecordWish(window, horizon, None, None, 1)
     steps = HORIZONS if horizon is None else (horizon,)
-    rows = await crud.ticker_sums(db, ticker, after=wish.after(now), steps=steps)
-    if not rows and not await crud.has_forecasts(db, ticker):
+    rows = await ticker_crud.ticker_days(db, ticker, after=wish.after(now), steps=steps)
+    if not rows and not await ticker_crud.has_forecasts(db, ticker):
         raise TickerNotStoredError(ticker)
     levels = {bundle_id: await crud.bundle_levels(db, bundle_id) for bundle_id in {row["bundle_id"] for row in rows}}
     chain = await _chain(db)
@@ -147,11 +147,14 @@ async def _chain(db: AsyncSession) -> ChainHeadRead | None:
 
 
 async def _tickers(db: AsyncSession, wish: RecordWish, horizon: int, now: datetime) -> Page[TickerRecordRead]:
-    rows = await crud.ticker_page(db, step=horizon, after_day=wish.after(now), after=wish.cursor, limit=wish.limit + 1)
-    return page_of(rows, wish.limit, item=_ticker_read, cursor=lambda last: last.ticker)
+    rows = await ticker_crud.ticker_page(
+        db, step=horizon, after_day=wish.after(now), after=wish.cursor, limit=wish.limit + 1
+    )
+    return page_of(rows, wish.limit, item=ticker_read, cursor=lambda last: last.ticker)
 
 
-def _ticker_read(row: RowMapping) -> TickerRecordRead:
+def ticker_read(row: RowMapping) -> TickerRecordRead:
+    """One ticker's sums, as ``ticker_crud.records_of`` gives them, as figures."""
     n = row["n"]
     return TickerRecordRead(
         ticker=row["ticker"],
