@@ -93,6 +93,7 @@ async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
         concurrency=AT_ONCE[queue],
         delete_jobs="successful",
         shutdown_graceful_timeout=GRACE_SECONDS[queue],
+        update_heartbeat_interval=STALLED_AFTER_SECONDS / 3,
         stalled_worker_timeout=STALLED_AFTER_SECONDS,
         install_signal_handlers=False,  # of two, the second would take the first one's place
         additional_context={"tools": tools},

@@ -11,7 +11,7 @@ from cli.bundles import register
 from cli.settings import read_settings
 from ml_lifecycle.evaluation.gate import GateVerdict
 from ml_lifecycle.training.config import load_config
-from tests.app.features.registry.test_challenges import proven, unproven
+from tests.app.features.registry.quick_judge import proven, unproven
 from tests.app.networks import write_network
 from tests.cli.conftest import Closecast
 from tests.ml_lifecycle.export.handmade import SPEC

@@ -84,9 +84,12 @@ async def champion_of(db: AsyncSession, challenger_id: str) -> str:
 async def decide(db: AsyncSession, contest: Contest, verdict: GateVerdict) -> Challenge:
     """Record what the gate found, promote the bundle if it passed, and commit.
 
-    Which test of this champion it was, and so what it may spend, is settled here, where nobody else decides.
+    Which test of this champion it was, and so what it may spend, is settled here, where nobody else decides. What
+    another run of the same challenge has decided meanwhile stands.
     """
     await crud.lock_ledger(db)
+    if (decided := await crud.find_challenge(db, contest.challenge_id)) is not None:
+        return decided
     (newest,) = await crud.newest_promotions(db, limit=1)
     if newest.bundle_id != contest.champion_id:
         verdict = GateVerdict(refusal=Reason.CHAMPION_CHANGED, detail=f"champion is now {newest.bundle_id[:12]}")

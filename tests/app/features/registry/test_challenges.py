@@ -1,9 +1,7 @@
 """Challengers before the gate: asked for over HTTP, judged by the worker, recorded for good, promoted if they pass."""
 
-from dataclasses import replace
-from datetime import date
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import numpy as np
@@ -17,32 +15,11 @@ from app.core.jobs import DATA_QUEUE, open_queue
 from app.features.registry import crud, promotion, service, tasks
 from app.features.registry.errors import AlreadyChampionError
 from app.models.challenge import Challenge
-from benchmarks.gate import simulation
-from data_pipeline.processing.lstm_preprocessor import InputSpec
-from data_pipeline.run_pipeline import collect
-from data_pipeline.storage.feature_store import FeatureStore
-from ml_lifecycle.evaluation.gate import GateVerdict, Reason, judge
-from ml_lifecycle.export.canonical_json import canonical_json
-from ml_lifecycle.export.manifest import HORIZONS, LEVELS
-from ml_lifecycle.export.writing import write_bundle
+from ml_lifecycle.evaluation.gate import GateVerdict, Reason
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
-from tests.app.scripted_source import ScriptedSource
-from tests.ml_lifecycle.export.handmade import make_calibration, make_contents, make_manifest
-
-SPEC = InputSpec(columns=("log_return", "volume_ratio"), context_columns=("weekday_sine",), lookback=5, scale_length=20)
-
-
-def proven() -> GateVerdict:
-    """Figures with a p-value of some hundred-thousandths: 100 tickers whose returns lean on the last one."""
-    return judge(simulation.correlated_ar1(np.random.default_rng(1), 100, phi=0.3))
-
-
-def unproven() -> GateVerdict:
-    """The same, had chance been as likely."""
-    verdict = proven()
-    assert verdict.test is not None
-    return replace(verdict, test=replace(verdict.test, p_value=0.5))
+from tests.app.features.registry.challengers import store_bars, wide_network
+from tests.app.features.registry.quick_judge import proven, unproven
 
 
 async def challenger(db: AsyncSession, settings: Settings, history_used: int = 940) -> str:
@@ -50,9 +27,12 @@ async def challenger(db: AsyncSession, settings: Settings, history_used: int = 9
     return await service.register_bundle(db, write_bundle_with(settings.bundles, history_used=history_used))
 
 
-async def decided(db: AsyncSession, bundle_id: str, champion_id: str, verdict: GateVerdict) -> Challenge:
+async def decided(
+    db: AsyncSession, bundle_id: str, champion_id: str, verdict: GateVerdict, *, challenge_id: UUID | None = None
+) -> Challenge:
     """A challenge that came to its verdict."""
-    return await promotion.decide(db, promotion.Contest(uuid4(), bundle_id, champion_id, "ada"), verdict)
+    contest = promotion.Contest(challenge_id or uuid4(), bundle_id, champion_id, "ada")
+    return await promotion.decide(db, contest, verdict)
 
 
 async def test_who_passes_becomes_champion_with_the_gates_figures(db: AsyncSession, settings: Settings) -> None:
@@ -140,9 +120,8 @@ async def test_the_champion_does_not_challenge_itself(db: AsyncSession, settings
 
 @pytest.fixture
 def stored_bars(settings: Settings) -> None:
-    """One ticker's bars up to eighteen months after the handmade network's calibration."""
-    source = ScriptedSource(bars={"AAPL": 900}, cutoff=date(2014, 6, 30))
-    collect(FeatureStore(settings.bars_uri), source, ["AAPL"])
+    """Bars that a challenge can be judged on."""
+    store_bars(settings)
 
 
 async def work(settings: Settings) -> None:
@@ -155,20 +134,11 @@ async def work(settings: Settings) -> None:
         )
 
 
-async def network(db: AsyncSession, settings: Settings) -> str:
-    """A registered network whose intervals are far too wide: each bound lies a scale farther out than it should."""
-    far = tuple(float(np.sign(level - 0.5)) for level in LEVELS)
-    calibration = make_calibration().model_copy(update={"offsets": (far,) * len(HORIZONS)})
-    wide = {"calibration.json": canonical_json(calibration.model_dump(mode="json"))}
-    contents = make_contents(SPEC) | wide
-    return await service.register_bundle(db, write_bundle(settings.bundles, contents, make_manifest(contents, SPEC)))
-
-
 async def test_a_network_that_is_worse_is_asked_for_judged_and_refused(
     client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings, stored_bars: None
 ) -> None:
     """All over HTTP; the worker does the judging, on stored bars later than its calibration."""
-    bundle = await network(db, settings)
+    bundle = await wide_network(db, settings)
 
     asked = await client.post(f"/models/{bundle}/promote", headers=admin.headers)
     again = await client.post(f"/models/{bundle}/promote", headers=admin.headers)
@@ -193,7 +163,7 @@ async def test_the_reference_wins_back_what_a_worse_network_was_given_by_force(
 ) -> None:
     """And every answer then tells that it was the gate."""
     (first,) = await crud.newest_promotions(db, limit=1)
-    reference, bundle = first.bundle_id, await network(db, settings)
+    reference, bundle = first.bundle_id, await wide_network(db, settings)
     await promotion.force(db, bundle, reason="a test", by="ada")
 
     asked = await client.post(f"/models/{reference}/promote", headers=admin.headers)
@@ -210,7 +180,7 @@ async def test_a_damaged_challenger_is_refused_and_a_missing_store_is_told(
     client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings
 ) -> None:
     """Neither spends anything."""
-    sound, damaged = await network(db, settings), await challenger(db, settings, 943)
+    sound, damaged = await wide_network(db, settings), await challenger(db, settings, 943)
     (settings.bundles / damaged / "calibration.json").write_text("{}")
 
     for bundle in (sound, damaged):

@@ -57,14 +57,16 @@ def start_worker(settings: Settings) -> Iterator[StartWorker]:
 
 
 @contextmanager
-def workers_of(settings: Settings, module: str = quick_child.MODULE) -> Iterator[StartWorker]:
-    """What ``start_worker`` is; ``module`` is what jobs run in."""
+def workers_of(
+    settings: Settings, module: str = quick_child.MODULE, *, program: str = PROGRAM
+) -> Iterator[StartWorker]:
+    """What ``start_worker`` is; ``module`` is what jobs run in, or what ``program`` makes of that name."""
     workers: list[subprocess.Popen[bytes]] = []
 
     def start(*queues: str) -> "subprocess.Popen[bytes]":
         environment = environment_of(settings, CLOSECAST_JOB_LEASE_SECONDS=str(settings.job_lease_seconds))
-        program = PROGRAM.format(queues=queues or ("train",), module=module)
-        workers.append(subprocess.Popen([sys.executable, "-W", "ignore", "-c", program], env=environment))
+        code = program.format(queues=queues or ("train",), module=module)
+        workers.append(subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment))
         return workers[-1]
 
     try:

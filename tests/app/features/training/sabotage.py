@@ -1,7 +1,7 @@
 """Workers and the processes of jobs, killed at random moments; and what must be true when all is over.
 
 ``python -m tests.app.features.training.sabotage`` is the long version: 40 kills of jobs that take a moment, 10 of real
-trainings.
+trainings; and of workers that judge challenges, 20 in a moment and 10 on bars (``gate_sabotage``).
 """
 
 import asyncio
@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import create_engine, session_factory
-from app.features.registry import promotion
+from app.features.registry import judging, promotion
 from app.features.registry.crud import all_promotions
 from app.features.registry.errors import AlreadyChampionError
 from app.features.registry.service import ensure_reference_champion, register_bundle
@@ -34,6 +34,8 @@ from data_pipeline.sources.sample_source import SampleSource
 from data_pipeline.storage.feature_store import FeatureStore
 from ml_lifecycle.export.bundle import load_bundle
 from ml_lifecycle.export.errors import BundleRefusedError
+from tests.app.features.registry import gate_sabotage, quick_judge
+from tests.app.features.registry.challengers import store_bars, wide_network
 from tests.app.features.training import quick_child
 from tests.app.features.training.conftest import LEASE_SECONDS, StartWorker, kill, workers_of
 from tests.database import migrated_template, temporary_database
@@ -172,25 +174,51 @@ async def _lay(settings: Settings, module: str, specs: list[Mapping[str, Any]], 
     return not faults
 
 
+async def _challenge(settings: Settings, module: str, *, kills: int, pause: float) -> bool:
+    """Networks that are worse than the reference, and are put before it by force now and then: it wins back."""
+    store_bars(settings)
+    engine = create_engine(settings)
+    sessions = session_factory(engine)
+    async with sessions() as db:
+        rivals = [await wide_network(db, settings, width=1.0 + number / 10) for number in range(RIVALS)]
+    with workers_of(settings, module, program=gate_sabotage.PROGRAM) as start:
+        sabotage = gate_sabotage.GateSabotage(settings, sessions, start, rivals, random.Random(kills))
+        await sabotage.run(kills=kills, longest_pause=pause)
+        faults, verdicts = await sabotage.faults(), await sabotage.verdicts()
+    await engine.dispose()
+    print(f"killed {sabotage.killed} workers, {len(sabotage.asked)} challenges: {verdicts}")  # noqa: T201
+    print("\n".join(faults) or "each challenge is decided once, one champion at a time")  # noqa: T201
+    return not faults
+
+
+@contextmanager
+def _installation(*, lease: float = LEASE_SECONDS) -> Iterator[Settings]:
+    """A database and a folder of its own."""
+    with tempfile.TemporaryDirectory() as home, temporary_database(migrated_template()) as url:
+        yield Settings(
+            _env_file=None,
+            home=Path(home),
+            database_url=SecretStr(url),
+            jwt_secret=SecretStr(SECRET),
+            job_lease_seconds=lease,
+            log_level="ERROR",
+        )
+
+
 def main() -> int:
-    """Both kinds of jobs, each in an installation of its own; 1 where something is as it must not be."""
+    """Jobs and challenges of both kinds, each in an installation of its own; 1 where something is as it must not be."""
     rounds = (
         (quick_child.MODULE, quick_specs(200), 40, 0.8, LEASE_SECONDS),
         (process.MODULE, real_specs(50), 10, 20.0, 3 * LEASE_SECONDS),
     )
     sound = True
     for module, specs, kills, pause, lease in rounds:
-        with tempfile.TemporaryDirectory() as home, temporary_database(migrated_template()) as url:
-            settings = Settings(
-                _env_file=None,
-                home=Path(home),
-                database_url=SecretStr(url),
-                jwt_secret=SecretStr(SECRET),
-                job_lease_seconds=lease,
-                log_level="ERROR",
-            )
+        with _installation(lease=lease) as settings:
             collect(FeatureStore(settings.bars_uri), SampleSource(), ["IBM"])
             sound &= asyncio.run(_lay(settings, module, specs, kills=kills, pause=pause))
+    for module, kills, pause in ((quick_judge.__name__, 20, 0.5), (judging.__name__, 10, 1.0)):
+        with _installation() as settings:
+            sound &= asyncio.run(_challenge(settings, module, kills=kills, pause=pause))
     return 0 if sound else 1
 
 
