@@ -14,6 +14,12 @@ from tests.app.features.registry.test_challenges import challenger, decided
 from tests.app.features.training.conftest import workers_of
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With patience, for a machine that is busy; workers have their own."""
+    return settings.model_copy(update={"database_timeout_seconds": 30.0})
+
+
 @pytest.mark.timeout(300)  # two processes, on a machine that may be busy with others
 async def test_workers_that_are_killed_while_they_judge_decide_each_challenge_once(
     settings: Settings, sessions: async_sessionmaker[AsyncSession], db: AsyncSession

@@ -44,6 +44,7 @@ from tests.faults.processes import children_of
 WORKERS = 2
 RIVALS = 3  # promoted by force, at once
 CHILD = "training"  # in the command line of a job's process
+PATIENCE_SECONDS = 60.0  # of who looks on; workers have their own
 SECRET = "a-test-key-of-3f9c1e77b2d04a68-characters"
 TINY = {"lookback": 10, "hidden_size": 4, "every_days": 20, "epochs": 1, "validate_every": 5, "gate_days": 0}
 ENDED = ("succeeded", "failed", "cancelled")
@@ -201,6 +202,7 @@ def _installation(*, lease: float = LEASE_SECONDS) -> Iterator[Settings]:
             database_url=SecretStr(url),
             jwt_secret=SecretStr(SECRET),
             job_lease_seconds=lease,
+            database_timeout_seconds=PATIENCE_SECONDS,
             log_level="ERROR",
         )
 
