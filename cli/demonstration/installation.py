@@ -11,6 +11,7 @@ from app.config import Settings
 from app.supervisor import home
 from app.supervisor.listening import free_port
 
+LOOPBACK = "127.0.0.1"
 TICKER = "AAPL"
 FORECAST_TICKERS = (TICKER, "IBM", "MSFT")  # of the sample, with history enough; the first that can be served is
 SAMPLE_TICKERS = ("AAPL", "FB", "GOOG", "IBM", "MSFT")
@@ -64,8 +65,8 @@ class Installation:
         return self.settings.home / "server.log"
 
 
-def install(settings: Settings) -> Installation:
-    """Settings for the demo, on a port that is free, with a secret made once and kept with mode 0600."""
+def install(settings: Settings, *, host: str = LOOPBACK) -> Installation:
+    """Settings for the demo, on a port of ``host`` that is free, with a secret made once and kept with mode 0600."""
     where = settings.home.resolve()
     home.make(where)
     (where / "demo").mkdir(mode=0o700, exist_ok=True)
@@ -74,8 +75,8 @@ def install(settings: Settings) -> Installation:
         "database_url": None,  # never the one of a real installation
         "store_uri": str(where / "bars"),
         "bundle_dir": where / "bundles",
-        "host": "127.0.0.1",
-        "port": free_port("127.0.0.1", settings.port),
+        "host": host,
+        "port": free_port(host, settings.port),
         "workers": 1,
         "jwt_secret": SecretStr(home.kept_secret(where / "demo" / "secret")),
         "inference_engine": "onnx",

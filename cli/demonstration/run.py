@@ -13,24 +13,32 @@ from cli.accounts import create_account
 from cli.console import err, out
 from cli.demonstration import stored, subcommand
 from cli.demonstration.client import ApiClient
-from cli.demonstration.installation import FORECAST_TICKERS, SAMPLE_TICKERS, Installation, Remembered
+from cli.demonstration.installation import FORECAST_TICKERS, LOOPBACK, SAMPLE_TICKERS, Installation, Remembered
 from cli.demonstration.yahoo import YahooCollection, YahooTry
 from cli.exit_codes import ExitCode
 from cli.progress import working
 from data_pipeline.errors import ConfigurationError
 
 DECIDED_BY = "closecast demo"
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (compared with, not listened to)
 
 
 class Demonstration:
     """One run of the demo; what a former run made is used again."""
 
     def __init__(
-        self, installation: Installation, supervisor: Supervisor, *, try_yahoo: bool, started_at: float
+        self,
+        installation: Installation,
+        supervisor: Supervisor,
+        *,
+        try_yahoo: bool,
+        train: bool = True,
+        started_at: float,
     ) -> None:
         self._installation = installation
         self._supervisor = supervisor
         self._started_at = started_at
+        self._train = train
         self._yahoo_try = YahooTry() if try_yahoo else None
         self._remembered = Remembered.read(installation.memory)
 
@@ -44,8 +52,9 @@ class Demonstration:
         collection = self._ask_yahoo()
         self._supervisor.start_api()
         ticker = self._settle_on_bars(collection)
-        settings = self._supervisor.settings
-        url = f"http://{settings.host}:{settings.port}"
+        url = (
+            f"http://{LOOPBACK if self._is_open else self._installation.settings.host}:{self._supervisor.settings.port}"
+        )
         client = ApiClient(url)
         try:
             with working(f"The API answers at {url}"):
@@ -64,6 +73,8 @@ class Demonstration:
         """Sample bars, a trained bundle, promoted by the gate or by force: what is there already is left as it is."""
         settings = self._supervisor.settings
         self._collect_sample()
+        if not self._train:
+            return
         newest = stored.newest_promotion(settings)
         if newest is not None and newest.kind != "reference" and newest.decided_by != DECIDED_BY:
             by = f"{newest.decided_by} (promotion: {newest.kind})"
@@ -162,15 +173,22 @@ class Demonstration:
         err.print(f"Answered by {answered}, not by {another}", soft_wrap=True)
 
     def _show_curl(self, url: str, email: str, ticker: str) -> None:
+        # Whoever listens to everybody is asked from elsewhere, as the host of a container, where the file is not.
+        password = "=$PASSWORD" if self._is_open else f"@{self._installation.password}"
         read_token = "import json,sys; print(json.load(sys.stdin)['access_token'])"  # noqa: S105 (a program, no secret)
         out.print("\nThe same again, with curl:", style="bold")
         out.print(
             f"TOKEN=$(curl -s {url}/auth/token -d username={email} \\\n"
-            f'  --data-urlencode "password@{self._installation.password}" | python3 -c "{read_token}")\n'
+            f'  --data-urlencode "password{password}" | python3 -c "{read_token}")\n'
             f'curl -s {url}/predict/{ticker} -H "Authorization: Bearer $TOKEN"',
             soft_wrap=True,
             markup=False,
         )
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether all of this machine's addresses are listened to: 0.0.0.0 is none that could be asked."""
+        return self._installation.settings.host == EVERY_ADDRESS
 
     def _close(self, url: str, *, once: bool) -> None:
         seconds = time.monotonic() - self._started_at

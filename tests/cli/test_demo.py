@@ -168,6 +168,31 @@ def test_a_second_run_answers_soon_from_todays_bars_and_its_curl_lines_work(used
     assert processes_of(used_home) == []
 
 
+def test_without_training_the_reference_serves_and_the_lines_to_copy_suit_a_container(used_home: Path) -> None:
+    """As the image `demo` runs it: listening to everybody, asked from where its files are not."""
+    (used_home / "demo" / "remembered.json").unlink()
+    process = demo_of(used_home, "--no-train", "--source", "sample", "--host", "0.0.0.0")
+    try:
+        printed = "".join(lines_until(process, "no investment advice"))
+        password = (used_home / "demo" / "password").read_text()
+        commands = printed[printed.index("TOKEN=$(") : printed.index("\nAnswered after")]
+        answer = subprocess.run(
+            ["bash", "-c", commands],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PASSWORD": password},
+        ).stdout
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(answer)["bundle"]["kind"] == "reference"
+    assert "Training" not in told
+    assert "http://127.0.0.1:" in commands
+    assert processes_of(used_home) == []
+
+
 async def promote_by_jane(settings: Settings, bundle_id: str) -> None:
     """A line of the ledger, without asking whether that bundle is champion already."""
     async with one_session(settings) as db:
