@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     database_pool_size: Threads = 5  # per worker
     database_timeout_seconds: Seconds = 2.0  # a connection or statement that takes longer is a 503
     log_requests: bool = True  # one line on stderr for each
+    # Base address of a collector that takes OTLP over HTTP; None: no spans are recorded.
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=2_000)] | None = None
+    otlp_sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0)  # of traces that begin here; callers decide on theirs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_queue_size: Amount = 4096  # prediction log rows that may wait for a commit
     log_retention_months: Annotated[int, Field(ge=1, le=1_200)] | None = (

@@ -21,9 +21,11 @@ from app.core.header_limit import HeaderLimitMiddleware
 from app.core.identities import Identities
 from app.core.limits import Limits
 from app.core.migrations import newest_revision
+from app.core.monitoring.collector import spans_told
 from app.core.monitoring.logging import configure_logging
 from app.core.monitoring.metrics import instrument
 from app.core.monitoring.requests import RequestMiddleware
+from app.core.monitoring.server_spans import ServerSpans
 from app.core.monitoring.tallies import write_tallies
 from app.core.monitoring.unanswered import UnansweredTally
 from app.core.openapi import install_openapi
@@ -55,7 +57,7 @@ DESCRIPTION = (
     "outcome. No investment advice."
 )
 
-# Ours are in the log and at /metrics.
+# Ours are in the log, at /metrics and, without paths and queries, in the spans of app.core.monitoring.
 TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
@@ -159,10 +161,20 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """What a worker holds while it lives: connections, the champion, threads that hash passwords."""
+    """What a worker holds while it lives: what records its spans, and the rest."""
+    with spans_told(app.state.settings, "closecast-api"):
+        async with _at_work(app):
+            yield
+
+
+@asynccontextmanager
+async def _at_work(app: FastAPI) -> AsyncIterator[None]:
+    """Connections, the champion, threads that hash passwords."""
     settings: Settings = app.state.settings
     engine = create_engine(settings)
     app.state.session_factory = session_factory(engine)
+    if settings.otlp_endpoint is not None:
+        app.add_middleware(ServerSpans)
     app.state.wanted_revision = newest_revision()
     app.state.passwords = passwords = PasswordHasher(settings.password_threads)
     app.state.brake = brake = Brake(allowances_of(settings))

@@ -16,6 +16,8 @@ from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
 from app.core.idempotency import delete_expired
 from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, open_queue, tools_of
+from app.core.monitoring.collector import spans_told
+from app.core.monitoring.job_spans import trace_job
 from app.core.monitoring.logging import configure_logging
 from app.features.after_close import tasks as after_close_tasks
 from app.features.auth import tasks as auth_tasks
@@ -53,7 +55,8 @@ def run(settings: Settings, queues: Collection[str] = QUEUES) -> None:
     allow(settings.columns)
     guard_bundles(settings.bundles, unpickles_elsewhere=True)  # yfinance keeps its cookies pickled
     try:
-        asyncio.run(_run(settings, queues))
+        with spans_told(settings, "closecast-worker"):
+            asyncio.run(_run(settings, queues))
     except ConnectorException as error:
         raise DatabaseUnavailableError from error
 
@@ -98,6 +101,7 @@ async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
         install_signal_handlers=False,  # of two, the second would take the first one's place
         additional_context={"tools": tools},
     )
+        worker_middleware=[trace_job],
 
 
 async def _until_told(work: Collection[Coroutine[Any, Any, None]]) -> None:

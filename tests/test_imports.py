@@ -26,6 +26,7 @@ PIPELINE_ONLY = [
     "optuna",
     "ray",
     "mlflow",
+    "opentelemetry.sdk",  # imported where CLOSECAST_OTLP_ENDPOINT is set
 ]
 
 

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.bounded_connection import connect_bounded
+from app.core.monitoring import spans
+from app.core.monitoring.statement_spans import record_statements
 from app.core.problems import problem
 from data_pipeline.errors import ClosecastError, ConfigurationError
 
@@ -105,7 +107,7 @@ def connection_options(settings: Settings) -> dict[str, str | int]:
 
 def create_engine(settings: Settings) -> AsyncEngine:
     """One bounded pool for a process; it connects when first used."""
-    return create_async_engine(
+    engine = create_async_engine(
         database_url(settings),
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -117,6 +119,9 @@ def create_engine(settings: Settings) -> AsyncEngine:
         },
         use_native_hstore=False,  # nothing here has that type, and looking for it costs each connection a query
     )
+    if spans.are_recorded():
+        record_statements(engine)
+    return engine
 
 
 def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

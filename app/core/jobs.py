@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import DatabaseUnavailableError, bounded_connection_string, create_engine, session_factory
+from app.core.monitoring.job_spans import trace_argument
 
 DATA_QUEUE = "data"  # what the worker image can do
 TRAIN_QUEUE = "train"  # what needs the training image, one at a time
@@ -90,7 +91,7 @@ async def defer(db: AsyncSession, task: str, *, lock: str, queue: str = DATA_QUE
         async with db.begin_nested():
             connection = (await (await db.connection()).get_raw_connection()).driver_connection
             job = _enqueuer.configure_task(task, queue=queue, lock=lock, queueing_lock=lock, connection=connection)
-            await job.defer_async(**arguments)
+            await job.defer_async(**arguments, **trace_argument())
     except AlreadyEnqueued:
         return False
     except ConnectorException as error:  # Procrastinate's name for whatever PostgreSQL's driver raises

@@ -2,6 +2,7 @@
 
 from app.config import Settings
 from app.core.limits_burst import open_redis
+from app.core.monitoring.collector import require_tracing
 from data_pipeline.errors import ConfigurationError
 
 
@@ -17,6 +18,7 @@ def refuse_what_cannot_work(settings: Settings, *, asks_sources: bool) -> None:
     ConfigurationError : says which setting to change.
     """
     open_redis(settings)  # connects to nothing yet
+    require_tracing(settings)
     if "files" not in settings.sources:
         return
     if settings.files_path is None:

@@ -41,16 +41,18 @@ class Trace:
         >>> Trace.continued("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").trace_id
         '4bf92f3577b34da6a3ce929d0e0e4736'
         """
-        span_id = secrets.token_hex(8)
-        match = TRACEPARENT.fullmatch(traceparent or "")
-        if match is None or not _is_valid(match):
+        span_id, sent = secrets.token_hex(8), parsed(traceparent)
+        if sent is None:
             return cls(trace_id=secrets.token_hex(16), span_id=span_id, flags=NOT_SAMPLED)
-        return cls(trace_id=match["trace"], span_id=span_id, flags=match["flags"])
+        return cls(trace_id=sent.trace_id, span_id=span_id, flags=sent.flags)
 
 
 @dataclass
 class TracedRequest:
-    """What a log line says of the request that it was written in; the span is named when something first asks."""
+    """What a log line says of the request that it was written in; the span is named when something first asks.
+
+    Where spans are told to a collector, ``traceparent`` is set to the one that is recorded.
+    """
 
     request_id: str
     sent_traceparent: str | None
@@ -62,6 +64,14 @@ class TracedRequest:
 
 
 current_request: ContextVar[TracedRequest | None] = ContextVar("current_request", default=None)
+
+
+def parsed(traceparent: str | None) -> Trace | None:
+    """The caller's span; None where what was sent is no valid ``traceparent``."""
+    match = TRACEPARENT.fullmatch(traceparent or "")
+    if match is None or not _is_valid(match):
+        return None
+    return Trace(trace_id=match["trace"], span_id=match["span"], flags=match["flags"])
 
 
 def _is_valid(match: re.Match[str]) -> bool:

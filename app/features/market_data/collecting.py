@@ -7,6 +7,7 @@ from typing import Any
 
 from app.config import Settings
 from app.features.market_data.sources import open_sources
+from app.features.market_data.traced_source import TracedSource
 from data_pipeline.errors import ClosecastError, NothingStoredError
 from data_pipeline.processing.calendars import last_final_day
 from data_pipeline.publishing import build_serving_window, build_serving_windows
@@ -31,7 +32,7 @@ class Collected:
 def collect_tickers(settings: Settings, tickers: Sequence[str]) -> Collected:
     """Fetch, check and store the newest bars of ``tickers``, and build their windows from that data version."""
     store = open_store(settings)
-    summary = collect(store, open_sources(settings), tickers, final_after=settings.final_after)
+    summary = collect(store, TracedSource(open_sources(settings)), tickers, final_after=settings.final_after)
     errors = {result.ticker: result.error for result in summary.results if result.error is not None}
     reports = {result.ticker: result.quality.to_dict() for result in summary.results if result.quality is not None}
     source_errors = [error for error in errors.values() if isinstance(error, PriceSourceError)]
