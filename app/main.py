@@ -40,10 +40,12 @@ from app.features.drift.router import router as drift_router
 from app.features.market_data.router import router as market_data_router
 from app.features.monitoring.router import metrics_router
 from app.features.monitoring.router import router as monitoring_router
+from app.features.operations.router import router as operations_router
 from app.features.registry.router import router as registry_router
 from app.features.stock_prediction.lifespan import forecasting
 from app.features.stock_prediction.router import router as stock_prediction_router
 from app.features.stock_prediction.warm_route import Spellings, WarmRoute
+from app.features.track_record.overview_router import router as overview_router
 from app.features.track_record.router import explanations as explanations_router
 from app.features.track_record.router import router as track_record_router
 from app.features.training.router import router as training_router
@@ -121,9 +123,11 @@ def operation_id(route: APIRoute) -> str:
 def _include_routers(app: FastAPI, settings: Settings) -> None:
     for router in (
         monitoring_router,
+        operations_router,
         auth_router,
         users_router,
         stock_prediction_router,
+        overview_router,  # before what takes the rest of its paths for tickers
         track_record_router,
         explanations_router,
         registry_router,

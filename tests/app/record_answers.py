@@ -86,6 +86,9 @@ async def score(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> 
         "explain_forecast": f"/forecasts/{past.json()['forecast_id']}/explain",
         "read_track_record": "/track-record?horizon=5",
         "read_ticker_track_record": "/track-record/AAPL?horizon=5",
+        "list_ticker_records": "/track-record/tickers?kind=hindcast&horizon=5",
+        "read_calibration": "/track-record/calibration?horizon=5",
+        "read_errors_over_time": "/track-record/errors?horizon=5",
     }
     answers = {name: (await client.get(path, headers=headers)).json() for name, path in paths.items()}
     answers["read_forecast"]["scores"] = answers["read_forecast"]["scores"][:1]
@@ -140,7 +143,16 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "list_data_versions": await ask("/data/versions"),
         "list_quality": await ask("/data/quality?limit=1"),
         "monitor": await ask("/monitor"),
+        "read_operations": await look_at_operations(client),
     }
+
+
+async def look_at_operations(client: httpx.AsyncClient) -> Any:
+    """The state of the installation, as an administrator sees it."""
+    headers = (await sign_in(client, email=ADMIN, password=PASSWORD)).headers
+    answer = await client.get("/operations", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 async def change_champions(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
