@@ -260,6 +260,15 @@ async def add_scores(
     return {(forecast_id, step) for forecast_id, step in added}
 
 
+async def gone_through_since(db: AsyncSession, series: Sequence[StoredSeries]) -> bool:
+    """Whether a scoring run has gone through one of these tickers since they were read."""
+    rows = select(ScoredSeries.ticker, ScoredSeries.data_table_id, ScoredSeries.data_version, ScoredSeries.at)
+    found = await db.execute(rows.where(ScoredSeries.ticker.in_([one.ticker for one in series])))
+    now = {ticker: (table_id, version, at) for ticker, table_id, version, at in found}
+    then = {one.ticker: (one.scored_table_id, one.scored_version, one.scored_at) for one in series}
+    return any(now.get(ticker, (None, None, None)) != known for ticker, known in then.items())
+
+
 async def remember_scored(db: AsyncSession, series: Sequence[StoredSeries], at: datetime) -> None:
     """Note how far scoring has gone."""
     if not series:

@@ -63,15 +63,24 @@ class Teacher:
         self._settings = settings
         self._bundles: dict[str, Bundle | None] = {}
 
+    async def read(self, bundle_ids: Collection[str]) -> None:
+        """Load what is not loaded yet. A bundle that cannot be loaded learns nothing: nobody is answered by it."""
+        for bundle_id in sorted(set(bundle_ids) - self._bundles.keys()):
+            try:
+                self._bundles[bundle_id] = await asyncio.to_thread(load_bundle, self._settings.bundles / bundle_id)
+            except BundleRefusedError as error:
+                logger.warning("the intervals of bundle %s learn nothing: %s", bundle_id[:12], error.reason)
+                self._bundles[bundle_id] = None
+
     async def teach(self, db: AsyncSession, lessons: Mapping[Subject, Sequence[Lesson]]) -> int:
         """Let each state learn what it has not seen, in the order of the cutoffs; gives the number of states moved.
 
-        The caller commits. A bundle that cannot be loaded learns nothing: nobody is answered by it.
+        Its bundles must have been read. The caller commits.
         """
         known = await _read(db, lessons.keys())
         taught = []
         for (bundle_id, ticker), news in sorted(lessons.items()):
-            bundle = await self._bundle(bundle_id)
+            bundle = self._bundles[bundle_id]
             if bundle is None:
                 continue
             learner = known.get((bundle_id, ticker)) or _beginner(bundle)
@@ -81,15 +90,6 @@ class Teacher:
             taught.append(_values(bundle_id, ticker, learner))
         await _write(db, taught)
         return len(taught)
-
-    async def _bundle(self, bundle_id: str) -> Bundle | None:
-        if bundle_id not in self._bundles:
-            try:
-                self._bundles[bundle_id] = await asyncio.to_thread(load_bundle, self._settings.bundles / bundle_id)
-            except BundleRefusedError as error:
-                logger.warning("the intervals of bundle %s learn nothing: %s", bundle_id[:12], error.reason)
-                self._bundles[bundle_id] = None
-        return self._bundles[bundle_id]
 
 
 async def alphas_in_use(db: AsyncSession, bundle: Bundle, tickers: Sequence[str]) -> dict[str, FloatArray] | None:

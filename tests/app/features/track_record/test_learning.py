@@ -13,6 +13,7 @@ from app.config import Settings
 from app.features.registry import promotion
 from app.features.registry.service import register_bundle
 from app.features.stock_prediction.precomputing import precompute_forecasts
+from app.features.track_record import learning
 from app.features.track_record.learning import Lesson, Teacher
 from app.features.track_record.service import score_final_steps
 from app.models.adaptive import AdaptiveStateRow
@@ -26,7 +27,7 @@ from ml_lifecycle.export.forecaster import BundleForecaster
 from ml_lifecycle.export.manifest import STEPS
 from ml_lifecycle.export.writing import write_bundle
 from ml_lifecycle.monitoring.scoring import outcomes_after
-from tests.app.features.track_record.truth import Truth, windows_at
+from tests.app.features.track_record.truth import Truth, note_transactions, windows_at
 from tests.ml_lifecycle.export.handmade import make_calibration, make_contents, make_manifest
 
 DAYS = range(300, 318)  # as many cutoffs: of most steps something is learnt, of the first so much that it is clipped
@@ -105,7 +106,9 @@ async def test_an_outcome_is_learnt_once_whoever_tells_it_again(truth: Truth, db
     subject, missed = (champion.bundle_id, "AAPL"), np.array([1.0, 1.0, 0.0, 0.0])
     lesson = Lesson(day, 5, missed)
     for lessons in ([lesson], [lesson, lesson], [lesson._replace(cutoff=day.replace(year=2012))]):
-        await Teacher(truth.tools.settings).teach(db, {subject: lessons})
+        teacher = Teacher(truth.tools.settings)
+        await teacher.read([champion.bundle_id])
+        await teacher.teach(db, {subject: lessons})
         await db.commit()
 
     state = (await db.scalars(select(AdaptiveStateRow))).one()
@@ -113,6 +116,21 @@ async def test_an_outcome_is_learnt_once_whoever_tells_it_again(truth: Truth, db
     np.testing.assert_allclose(state.alphas[4], np.clip(promised + STEP * (promised - missed), 0.005, 0.5))
     np.testing.assert_array_equal(state.alphas[5], promised)
     assert (state.learnt[4], sum(state.learnt)) == (1, 1)
+
+
+async def test_no_transaction_is_open_while_a_bundle_is_read(
+    truth: Truth, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network takes longer to load than scores to be written."""
+    windows = windows_at([300, 302])
+    await truth.publish(windows[0])
+    await precompute_forecasts(truth.tools)
+    await truth.publish(windows[1])
+    seen = note_transactions(settings, monkeypatch, (learning, "load_bundle"))
+
+    run = await score_final_steps(truth.tools)
+
+    assert (run.taught, seen) == (1, {"load_bundle": 0})
 
 
 async def test_a_bundle_that_is_gone_learns_nothing(truth: Truth, db: AsyncSession) -> None:

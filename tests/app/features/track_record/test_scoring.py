@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.config import Settings
 from app.core.database import create_engine, session_factory
 from app.features.market_data.crud import add_data_version
-from app.features.track_record import crud, scoring_run
+from app.features.track_record import crud, looking, new_scores
 from app.features.track_record.figures import INSIDE
 from app.features.track_record.outcome_store import OutcomeStore
 from app.features.track_record.service import score_final_steps
@@ -102,7 +102,7 @@ async def test_rows_that_another_worker_wrote_meanwhile_are_left_as_they_are(tru
     await truth.publish(late)
     await score_final_steps(truth.tools)
     before = [(row.step, row.log_return) for row in await scores(db)]
-    columns: dict[str, list[Any]] = {name: [None] for name in scoring_run.FIGURES}
+    columns: dict[str, list[Any]] = {name: [None] for name in new_scores.FIGURES}
     named: dict[str, list[Any]] = {
         "forecast_id": [forecast.id],
         "step": [1],
@@ -130,7 +130,7 @@ async def test_a_worker_that_dies_in_the_middle_leaves_whole_tickers(
 ) -> None:
     """Its connection is cut after the scores of the second ticker, before their commit; the next run does the rest."""
     champion = await truth.champion()
-    monkeypatch.setattr(scoring_run, "TICKERS", 1)
+    monkeypatch.setattr(looking, "TICKERS", 1)
     for seed, ticker in enumerate(("AAA", "BBB", "CCC")):
         early, late = windows_at([300, 303], ticker, seed=seed)
         await truth.publish(early)
@@ -259,7 +259,7 @@ async def test_no_score_can_be_changed_or_taken_out(truth: Truth, db: AsyncSessi
 
 async def test_sums_by_day_agree_with_numpy(truth: Truth, db: AsyncSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """To 1e-12, over tickers, cutoffs, runs and transactions, live and hindcast apart."""
-    monkeypatch.setattr(scoring_run, "TICKERS", 1)  # a day's sums grow by one ticker at a time
+    monkeypatch.setattr(looking, "TICKERS", 1)  # a day's sums grow by one ticker at a time
     champion = await truth.champion()
     series = {
         (ticker, live): windows_at([300, 301, 304, 312], ticker, live=live, seed=seed)

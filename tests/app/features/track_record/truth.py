@@ -1,13 +1,16 @@
 """Frozen forecasts and the bars that came after them, without HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import psycopg
+import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
+from app.core.database import connection_string
 from app.core.jobs import WorkerTools
 from app.features.market_data.service import publish_windows, read_window
 from app.features.registry.champion import Champion, ChampionHolder
@@ -75,3 +78,26 @@ class Truth:
         """Set the clock forward."""
         self.now += timedelta(days=days)
         return self.now.date()
+
+
+def note_transactions(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, *functions: tuple[object, str]
+) -> dict[str, int]:
+    """By name of a function, how many transactions were open when it was last called; filled by its calls."""
+    seen: dict[str, int] = {}
+    counted = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()"
+    )
+
+    def noting(name: str, called: Callable[..., object]) -> Callable[..., object]:
+        def noted(*args: object, **named: object) -> object:
+            with psycopg.connect(connection_string(settings)) as connection:
+                ((seen[name],),) = connection.execute(counted).fetchall()
+            return called(*args, **named)
+
+        return noted
+
+    for owner, name in functions:
+        monkeypatch.setattr(owner, name, noting(name, getattr(owner, name)))
+    return seen
