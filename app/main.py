@@ -159,6 +159,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(WarmRoute, admit=admit_forecast)  # counts by itself what it answers
     allow_origins(app, settings.cors_origins)
     app.add_middleware(HeaderLimitMiddleware, limit_bytes=settings.header_limit_bytes)
+    if settings.otlp_endpoint is not None:
+        app.add_middleware(ServerSpans)
     app.add_middleware(RequestMiddleware, log_requests=settings.log_requests)
     app.add_middleware(CanonicalPathMiddleware)
 
@@ -177,8 +179,6 @@ async def _at_work(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     engine = create_engine(settings)
     app.state.session_factory = session_factory(engine)
-    if settings.otlp_endpoint is not None:
-        app.add_middleware(ServerSpans)
     app.state.wanted_revision = newest_revision()
     app.state.passwords = passwords = PasswordHasher(settings.password_threads)
     app.state.brake = brake = Brake(allowances_of(settings))

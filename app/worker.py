@@ -100,8 +100,8 @@ async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
         stalled_worker_timeout=STALLED_AFTER_SECONDS,
         install_signal_handlers=False,  # of two, the second would take the first one's place
         additional_context={"tools": tools},
-    )
         worker_middleware=[trace_job],
+    )
 
 
 async def _until_told(work: Collection[Coroutine[Any, Any, None]]) -> None:
