@@ -141,6 +141,7 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
         assert done.code in accepted, (arguments, done.err)
         return json.loads(done.out)
 
+    told: list[str] = []
     run("migrate")
     # collect
     until = str(TRAINED_ON + timedelta(days=1))
@@ -155,14 +156,18 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
     for backend in ("local", "ray"):
         tuned = run("tune", *asked, "--backend", backend, "--study", f"walk-{backend}")
         assert [len(tuned["trials"]), tuned["skill"]["n_trials"]] == [10, 10], tuned
-        _tell(f"tuned on {backend}", tuned["skill"], "n_complete", "n_days", "gain", "p_alone", "p_corrected", "label")
+        told.append(
+            _told(
+                f"tuned on {backend}", tuned["skill"], "n_complete", "n_days", "gain", "p_alone", "p_corrected", "label"
+            )
+        )
 
     # champion → train → gate → promote
     run("champion", "--study", "walk-local", "--out", str(best))
     bundle = run("train", "--config", str(best), "--tickers", ",".join(TICKERS))["bundle"]
     verdict = run("promote", bundle, accepted=(0, 5))
     assert verdict["n_days"] >= 200
-    _tell("gate", verdict, "passed", "n_days", "reasons")
+    told.append(_told("gate", verdict, "passed", "n_days", "reasons"))
     if not verdict["passed"]:  # a small network on ten tickers need not beat the reference
         run("promote", bundle, "--force", "--reason", "the walk goes on with it")
 
@@ -173,7 +178,7 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
     scored = asyncio.run(past.score(LATER))
     assert scored.scored >= 200 * 30 * 0.9
     assert set(scored.by_bundle) == {bundle}
-    _tell("scored", {"steps": scored.scored}, "steps")
+    told.append(_told("scored", {"steps": scored.scored}, "steps"))
     assert run("verify-log")["findings"] == []
 
     asked_for = days[-1]
@@ -186,8 +191,8 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
         assert 0.0 < one_day["relative_mae"] < 2.0
         _agrees_with_the_bars(one_day, past)
         shown = ("scored", "relative_mae", "relative_mae_interval", "pinball_skill", "label", "directional_accuracy")
-        _tell("track record, one day ahead", one_day, *shown)
-        _tell("track record, five days ahead", _row(record, horizon=5), *shown)
+        told.append(_told("track record, one day ahead", one_day, *shown))
+        told.append(_told("track record, five days ahead", _row(record, horizon=5), *shown))
         answer = user("GET", f"/predict/AAPL?as_of={asked_for}")
         assert (answer["bundle"]["id"], answer["skill"]["1"]["source"]) == (bundle, "live")
         explained = user("GET", f"/forecasts/{answer['forecast_id']}/explain")
@@ -196,7 +201,7 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
         # drift
         drift = run("drift", "--days", "120", accepted=(0, 10, 11))
         assert drift["recommendation"] in ("ok", "watch", "retrain")
-        _tell("drift", drift, "recommendation", "reason")
+        told.append(_told("drift", drift, "recommendation", "reason"))
         assert user("GET", f"/drift/{drift['report']}")["recommendation"] == drift["recommendation"]
 
         # update: the champion learns on, as a job of a real worker
@@ -211,12 +216,12 @@ def test_from_bars_to_scores_and_back(closecast: Closecast, past: Past, bars: Pa
         run("rollback", "--reason", "the end of the walk")
         _wait(lambda: user("GET", "/model/info"), until=lambda info: info["version"] != bundle)
     assert server.process.returncode is not None
+    print(*told, sep="\n")  # noqa: T201 - after the last command, whose output is its own
 
 
-def _tell(step: str, found: Mapping[str, Any], *names: str) -> None:
-    """Print what `make walk` shows (docs/tutorial.md)."""
-    figures = ", ".join(f"{name} {_short(found[name])}" for name in names)
-    print(f"{step}: {figures}")  # noqa: T201
+def _told(step: str, found: Mapping[str, Any], *names: str) -> str:
+    """One line of what `make walk` shows (docs/tutorial.md)."""
+    return f"{step}: " + ", ".join(f"{name} {_short(found[name])}" for name in names)
 
 
 def _short(value: Any) -> str:
