@@ -6,6 +6,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 import app.models  # noqa: F401  (fills the metadata)
 from app.config import Settings
 from app.core.database import database_url
+from app.core.migrations import LOCK_WAIT_SECONDS
 from app.models.base import Base
 
 # Procrastinate's tables come from its own SQL; partitions of the log come and go by month.
@@ -23,6 +24,9 @@ def migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=Base.metadata, include_name=is_ours)
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        # From here on only: whoever migrates at the same time is waited for as long as it takes.
+        limit = {"limit": f"{LOCK_WAIT_SECONDS * 1000:.0f}ms"}
+        connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), limit)
         context.run_migrations()
 
 

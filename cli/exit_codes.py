@@ -30,6 +30,7 @@ def exit_code(error: Exception) -> ExitCode | None:
 
     from app.core.cleaning_lock import BusyError
     from app.core.database import DatabaseUnavailableError
+    from app.core.migrations import TablesBusyError
     from app.core.security import StartRefusedError
     from app.features.registry.errors import GateNotPassedError, PromotionReasonMissingError
     from app.supervisor.errors import ServiceError
@@ -57,7 +58,7 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((NothingToChooseError, NoCandidateError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
         ((ClusterUnavailableError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
-        ((BusyError, TrackingUnavailableError), ExitCode.SERVICE),
+        ((BusyError, TablesBusyError, TrackingUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, StoreUnavailableError, OSError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]

@@ -9,15 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
-from sqlalchemy import create_engine
 
 from app.backup import database
 from app.backup.archive import BARS, BUNDLES, DATABASE, ArchiveWriter, Manifest, unpack, write_archive
 from app.backup.errors import BackupRefusedError, NotEmptyError
 from app.config import Settings
 from app.core.cleaning_lock import held_off
-from app.core.database import connection_string, psycopg_url
-from app.core.migrations import current_revision, known_revisions
+from app.core.database import connection_string
+from app.core.migrations import known_revisions, stored_revision
 from app.supervisor import home
 from app.supervisor.postgres import EmbeddedPostgres
 from app.supervisor.preparation import prepare_database
@@ -155,12 +154,7 @@ def _add_bundles(archive: ArchiveWriter, folder: Path) -> None:
 
 
 def _revision(url: str) -> str:
-    engine = create_engine(psycopg_url(url))
-    try:
-        with engine.connect() as connection:
-            revision = current_revision(connection)
-    finally:
-        engine.dispose()
+    revision = stored_revision(url)
     if revision is None:
         raise NotEmptyError("the database has no schema of ours: there is nothing to keep")
     return revision

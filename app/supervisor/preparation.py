@@ -7,8 +7,9 @@ import psycopg
 
 from app.config import Settings
 from app.core.database import bounded_connection_string, connection_string
-from app.core.migrations import upgrade
+from app.core.migrations import newest_revision, serves, stored_revision, upgrade
 from app.features.registry.service import ensure_reference_champion
+from app.supervisor.errors import ServiceError
 from app.supervisor.one_session import one_session
 
 
@@ -24,6 +25,23 @@ def wait_for_database(settings: Settings, seconds: float) -> None:
             time.sleep(0.5)
         else:
             return
+
+
+def require_schema(settings: Settings, seconds: float) -> None:
+    """Return as soon as this release can work on the database, which somebody else migrates.
+
+    Raises
+    ------
+    ServiceError : after ``seconds`` it cannot; the message tells which revision is missing.
+    """
+    wait_for_database(settings, seconds)
+    deadline, wanted = time.monotonic() + seconds, newest_revision()
+    while not serves(found := stored_revision(connection_string(settings)), wanted):
+        if time.monotonic() > deadline:
+            raise ServiceError(
+                f"the database is at {found or 'no revision'}, {wanted} is needed: run `closecast migrate`"
+            )
+        time.sleep(0.5)
 
 
 def prepare_database(settings: Settings) -> None:

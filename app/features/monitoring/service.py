@@ -6,7 +6,7 @@ from http import HTTPStatus
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.core.migrations import current_revision
+from app.core.migrations import current_revision, serves
 from app.core.monitoring.metrics import ForecastOutcome
 from app.core.problems import problem
 from app.core.security import now_utc
@@ -76,7 +76,7 @@ async def _check_database(sessions: async_sessionmaker[AsyncSession], wanted_rev
             revision = await connection.run_sync(current_revision)
     except (SQLAlchemyError, OSError) as error:
         return {"database": f"away: {type(error).__name__}", "migrations": NOT_ASKED}
-    migrations = OK if revision == wanted_revision else f"at {revision or 'none'}, {wanted_revision} is needed"
+    migrations = OK if serves(revision, wanted_revision) else f"at {revision or 'none'}, {wanted_revision} is needed"
     return {"database": OK, "migrations": migrations}
 
 
