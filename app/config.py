@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     cors_origins: list[Origin] = []  # other sites whose scripts may call the API from a browser; none unless named
     trusted_proxies: str = ""  # addresses or networks, joined by commas, whose X-Forwarded-… are believed; no others'
     docs_enabled: bool = True  # /docs, /redoc and /openapi.json
+    pages_enabled: bool = True  # the pages that people look at; without them `/` answers JSON to browsers too
     internal_port: int | None = Field(default=None, ge=1, le=65535)  # docs and metrics answer there, not at `port`
     inference_engine: Literal["onnx", "keras"] = "onnx"
     metrics_enabled: bool = True

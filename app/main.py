@@ -52,6 +52,8 @@ from app.features.training.router import router as training_router
 from app.features.training.streams import JobStreams
 from app.features.training.tune_router import router as tune_router
 from app.features.users.router import router as users_router
+from app.features.web.router import router as web_router
+from app.features.web.session_router import router as web_session_router
 from data_pipeline.processing.own_columns import allow
 
 DESCRIPTION = (
@@ -138,6 +140,9 @@ def _include_routers(app: FastAPI, settings: Settings) -> None:
         configuration_router,
     ):
         app.include_router(router)
+    if settings.pages_enabled:
+        app.include_router(web_router)
+        app.include_router(web_session_router)
     if settings.internal_port is None:
         _include_inner_routers(app, settings)
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from datetime import timedelta
-from html import escape
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Security
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from app.config import Settings
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.monitoring import metrics
 from app.core.monitoring.tallies import WRITTEN_EVERYWHERE_SECONDS
@@ -19,6 +19,7 @@ from app.features.monitoring.schemas import About, Alive, Health, MonitorRead, P
 from app.features.monitoring.service import NotReadyError, UnknownProblemError, check_readiness, read_monitor
 from app.features.registry.champion import ChampionHolder
 from app.features.registry.errors import NoChampionError
+from app.features.web.pages import START, render
 from app.models.user import Scope
 from ml_lifecycle.evaluation.intervals import INTERVALS
 from ml_lifecycle.monitoring.coverage_test import SIGNIFICANCE
@@ -28,26 +29,6 @@ metrics_router = APIRouter(tags=["service"])
 
 COVERAGE_WATCHED = (1, 365)  # horizon and days: outcomes that do not overlap, and of this year
 
-FRONT_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-</head>
-<body>
-<h1>{title} {version}</h1>
-<p>{description}</p>
-{links}</body>
-</html>
-"""
-LINKS = """<ul>
-<li><a href="/docs">Try it out</a></li>
-<li><a href="/redoc">Read the reference</a></li>
-<li><a href="/openapi.json">OpenAPI document</a></li>
-</ul>
-"""
-
 
 # Probes ask by HEAD too; the server sends the head of the answer alone.
 @router.head("/", include_in_schema=False, response_model=None)
@@ -55,12 +36,11 @@ LINKS = """<ul>
 async def about(request: Request, response: Response) -> Response | About:
     """What this is: JSON, or a page for browsers, by `Accept`."""
     shown = About(title=request.app.title, description=request.app.description, version=request.app.version)
-    if "text/html" not in request.headers.get("accept", ""):
-        response.headers["Vary"] = "Accept"
-        return shown
-    links = LINKS if request.app.openapi_url is not None else ""  # nothing that is not there
-    page = FRONT_PAGE.format(links=links, **{name: escape(text) for name, text in shown})
-    return HTMLResponse(page, headers={"Vary": "Accept"})
+    settings: Settings = request.app.state.settings
+    if settings.pages_enabled and "text/html" in request.headers.get("accept", ""):
+        return render(request, START)
+    response.headers["Vary"] = "Accept"
+    return shown
 
 
 @router.head("/livez", include_in_schema=False)

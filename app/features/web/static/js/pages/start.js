@@ -1,0 +1,15 @@
+import { read } from "../api.js";
+import { byId, h } from "../dom.js";
+import "../layout.js";
+import "../search.js";
+import { isSignedIn, ready } from "../session.js";
+import { t } from "../words.js";
+
+const SHOWN = 50;
+
+await ready;
+if (isSignedIn()) {
+  const { items } = await read("/tickers", { limit: SHOWN });
+  const links = items.map(({ ticker }) => h("li", {}, h("a", { class: "chip", href: `/pages/tickers/${ticker}` }, ticker)));
+  byId("stored-tickers").replaceChildren(links.length ? h("ul", { class: "chips" }, ...links) : h("p", {}, t("start.nothing_stored")));
+}
