@@ -16,6 +16,7 @@ from ml_lifecycle.evaluation.baselines import HISTORY_NEEDED as LONG_RUN_NEEDED
 from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
 from ml_lifecycle.training.config_document import ConfigDocument
+from ml_lifecycle.training.period import Period
 
 CONFIGS = Path(__file__).parent / "configs"
 # What a configuration gets that names none; what was chosen (docs/input_columns.md) is configs/default.yaml.
@@ -68,6 +69,7 @@ class TrainingConfig(BaseModel):
     gate_days : newest trading days that no part but the test's may reach into, whatever the shares; the gate judges on
         them. Commands take it from the settings where a configuration does not say.
     train_end, validation_end, calibration_end : the same as dates; all three or none. They win over ``gate_days``.
+    train_period : only the newest cutoffs of the training part are learnt from, those of so long a time; None: all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -112,6 +114,7 @@ class TrainingConfig(BaseModel):
     train_end: date | None = None
     validation_end: date | None = None
     calibration_end: date | None = None
+    train_period: Period | None = None
 
     @model_validator(mode="before")
     @classmethod

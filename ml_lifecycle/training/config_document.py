@@ -40,6 +40,7 @@ PARTS_OF_TIME: Final = frozenset(
         "train_end",
         "validation_end",
         "calibration_end",
+        "train_period",
     }
 )
 METADATA: Final = frozenset({"name"})

@@ -26,6 +26,7 @@ from ml_lifecycle.export.manifest import Manifest
 from ml_lifecycle.training.checkpoint import TREES, Checkpoint, ColumnDistribution
 from ml_lifecycle.training.config import TrainingConfig, parse_config
 from ml_lifecycle.training.config_document import METADATA, TRAINING
+from ml_lifecycle.training.parts import known_days
 from ml_lifecycle.training.train import SAVE_EVERY_SECONDS, train
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def steered(parent: Parent, told: TrainingConfig, bars_by_ticker: Mapping[str, B
     if foreign:
         raise ConfigurationError(f"fine-tuning takes {', '.join(foreign)} from its parent: leave it out")
     descent = {name: getattr(told, name) for name in STEERING & told.model_fields_set}
-    content = {**parent.config.model_dump(), **part_dates_of(parent, bars_by_ticker), **descent}
+    days = {**part_dates_of(parent, bars_by_ticker), "train_period": None}
+    content = {**parent.config.model_dump(), **days, **descent}
     return parse_config({**content, "fine_tune": parent.bundle_id}, where="fine-tuning")
 
 
@@ -173,7 +175,7 @@ def part_dates_of(parent: Parent, bars_by_ticker: Mapping[str, BarArrays]) -> di
 
 
 def _day_between(after: date, last: date, share: float, bars_by_ticker: Mapping[str, BarArrays]) -> date:
-    days = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in bars_by_ticker.values()]))
+    days = known_days(bars_by_ticker)
     between = days[(days > np.datetime64(after)) & (days < np.datetime64(last))]
     if not len(between):
         raise ConfigurationError(f"these tickers have no bar between {after} and {last}, the parent's own parts")

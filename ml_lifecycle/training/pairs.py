@@ -12,7 +12,8 @@ from data_pipeline.processing.lstm_preprocessor import IntArray, PreparedSeries,
 from data_pipeline.processing.scaler import Float32Array, Scaler
 from ml_lifecycle.export.long_run import with_long_run
 from ml_lifecycle.training.config import TrainingConfig
-from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, split_ends
+from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, known_days, split_ends
+from ml_lifecycle.training.period import first_day
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     # Tickers listed alike would otherwise share their cutoffs: every tenth day of the market, some weekdays only. A
     # ticker's turn is its place among all: whether another one gets long enough is known in the test part only.
     turns = {ticker: place % config.every_days for place, ticker in enumerate(sorted(bars_by_ticker))}
+    since = _first_cutoff(config, bars_by_ticker, parts)
     for ticker, piece in usable:
         series.append(prepare_series(piece, config.input_spec))
-        for name, of_part in _pairs_by_part(config, series[-1], piece, parts, turns[ticker]).items():
+        for name, of_part in _pairs_by_part(config, series[-1], piece, parts, turns[ticker], since).items():
             pairs[name].append(of_part.moved(n_rows))
             if name == "calibration":
                 calibration_days.append(piece.trading_day[of_part.rows].astype("datetime64[D]"))
@@ -88,7 +90,8 @@ def gather(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], part
     by_part = {name: PairSet.joined(sets) for name, sets in pairs.items()}
     for name, of_part in by_part.items():
         if not len(of_part):
-            raise TooFewPairsError(f"the {name} part ({parts}) holds no window with a whole target")
+            newest = f" since {since}" if since is not None and name == "train" else ""
+            raise TooFewPairsError(f"the {name} part ({parts}) holds no window with a whole target{newest}")
     tickers = tuple(sorted({ticker for ticker, _ in usable}))
     skipped = tuple(sorted(set(bars_by_ticker) - set(tickers)))
     adj_closes = tuple(piece.adj_close for _, piece in usable)
@@ -125,11 +128,33 @@ def long_run_averaged(config: TrainingConfig, data: TrainingData, rows: IntArray
     return scaled
 
 
+def _first_cutoff(
+    config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays], parts: Parts
+) -> np.datetime64 | None:
+    """From when on cutoffs are learnt from, by ``config.train_period``; None: from the first one.
+
+    The period ends with the newest cutoff whose longest target is known by the end of the training part.
+    """
+    days = known_days(bars_by_ticker)
+    known = days[days <= np.datetime64(parts.train_end)]
+    if config.train_period is None or len(known) <= config.horizons[-1]:
+        return None
+    return first_day(config.train_period, known[-1 - config.horizons[-1]])
+
+
 def _pairs_by_part(
-    config: TrainingConfig, series: PreparedSeries, bars: BarArrays, parts: Parts, first: int
+    config: TrainingConfig,
+    series: PreparedSeries,
+    bars: BarArrays,
+    parts: Parts,
+    first: int,
+    since: np.datetime64 | None,
 ) -> dict[str, PairSet]:
-    """Every ``config.every_days``-th pair of each part, from the ``first``-th on."""
+    """Every ``config.every_days``-th pair of each part, from the ``first``-th on; of training those ``since`` a day."""
     ends_by_part = split_ends(series.usable_ends(), bars.trading_day, parts, longest=config.horizons[-1])
+    if since is not None:
+        learnt = ends_by_part["train"]
+        ends_by_part["train"] = learnt[bars.trading_day[learnt].astype("datetime64[D]") >= since]
     root_h = np.sqrt(np.array(config.horizons))
     pairs = {}
     for name, every_end in ends_by_part.items():

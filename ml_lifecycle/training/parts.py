@@ -42,13 +42,18 @@ def part_dates(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays]) 
     """
     if config.train_end and config.validation_end and config.calibration_end:
         return Parts(config.train_end, config.validation_end, config.calibration_end)
-    days = np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in bars_by_ticker.values()]))
+    days = known_days(bars_by_ticker)
     shares = np.cumsum([config.train_share, config.validation_share, config.calibration_share])
     if len(days) <= config.gate_days:
         raise TooFewPairsError(f"{len(days)} trading days are stored, and the newest {config.gate_days} are the gate's")
     kept = min(len(days), (len(days) - config.gate_days) / shares[-1])
     last_days: list[date] = days[np.maximum((shares * kept).astype(np.int64) - 1, 0)].tolist()
     return Parts(*last_days)
+
+
+def known_days(bars_by_ticker: Mapping[str, BarArrays]) -> DayArray:
+    """The trading days that the tickers have between them, ascending."""
+    return np.unique(np.concatenate([bars.trading_day.astype("datetime64[D]") for bars in bars_by_ticker.values()]))
 
 
 def split_ends(ends: IntArray, trading_day: DayArray, parts: Parts, *, longest: int) -> dict[str, IntArray]:

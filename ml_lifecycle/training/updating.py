@@ -44,9 +44,14 @@ def update(
     return train(config, bars_by_ticker, out_dir=out_dir, parent=parent, **further)
 
 
-def updated_config(parent: Parent, *, gate_days: int) -> TrainingConfig:
-    """The parent's configuration with its days cut anew; ``gate_days`` where it had dates of its own."""
-    config = parent.config
-    told_dates = config.calibration_end is not None
+def updated_config(parent: Parent, *, gate_days: int, period: str | None = None) -> TrainingConfig:
+    """The parent's configuration with its days cut anew, so that the gate has ``gate_days`` to judge on.
+
+    Parameters
+    ----------
+    gate_days : the parent's own number does not count: it may have been trained for other ends, or before the setting
+        was changed, and no update of it could ever pass.
+    period : see ``TrainingConfig.train_period``.
+    """
     anew = dict.fromkeys(("fine_tune", "train_end", "validation_end", "calibration_end"))
-    return config.model_copy(update={**anew, **({"gate_days": gate_days} if told_dates else {})})
+    return parent.config.model_copy(update={**anew, "gate_days": gate_days, "train_period": period})

@@ -31,7 +31,9 @@ from ml_lifecycle.training.config_document import PARTS, ConfigDocument, DataCho
 PACKAGED_VERSION = 0
 LONGEST = 65_536  # characters of one version, as JSON
 # Of the days that one training was cut by, and of a parent that it went on from: another cuts the days anew.
-OF_ONE_TRAINING = frozenset({"fine_tune", "gate_days", "train_end", "validation_end", "calibration_end"})
+OF_ONE_TRAINING = frozenset(
+    {"fine_tune", "gate_days", "train_end", "validation_end", "calibration_end", "train_period"}
+)
 
 
 async def read_config(db: AsyncSession, *, version: int | None = None) -> ConfigRead:

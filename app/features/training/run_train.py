@@ -165,6 +165,7 @@ def outcome(checkpoint: Checkpoint, bundle: Path) -> dict[str, Any]:
         "scores": content.scores,
         "data_version": content.data_version.version,
         "tickers": list(content.tickers),
+        "pairs": content.pairs,
         **losses(content),
         **{f"val_{name}": first.get(name) for name in ("rmse", "mae")},
         **{f"naive_val_{name}": first.get(f"naive_{name}") for name in ("rmse", "mae")},

@@ -23,6 +23,8 @@ OWN = frozenset({"period", "force_download"})  # of an update; the rest is as of
 def run(settings: Settings, spec: Mapping[str, Any], emit: Emit) -> dict[str, Any]:
     """Ask for newer bars where ``force_download`` says so, then train on from the champion's weights.
 
+    With ``period`` only the newest cutoffs of the training part are learnt from (``TrainingConfig.train_period``).
+
     Returns
     -------
     see ``run_train.outcome``, with ``updated_from``.
@@ -38,7 +40,7 @@ def run(settings: Settings, spec: Mapping[str, Any], emit: Emit) -> dict[str, An
     if spec.get("force_download"):
         _collect(settings, tickers, emit)
     parent = Parent.read(settings.bundles / bundle_id)
-    config = updated_config(parent, gate_days=settings.gate_days)
+    config = updated_config(parent, gate_days=settings.gate_days, period=spec.get("period"))
     bars = read_bars(settings, DataChoice(tickers=tuple(tickers)))
     updated = train_and_export(settings, asked, config, bars, emit, train_network=partial(update, parent))
     return {**updated, "updated_from": bundle_id}

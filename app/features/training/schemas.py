@@ -5,18 +5,17 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.features.configuration.schemas import Hyperparameters
 from app.models.training_job import JobKind, JobStatus
 from app.schemas.json_body import IsoDate, JsonBody
 from data_pipeline.ticker import parse_ticker
+from ml_lifecycle.training.period import Period
 
 MOST_TICKERS = 500
 Ticker = Annotated[str, AfterValidator(parse_ticker)]
-# As Yahoo spells them: 30d, 4wk, 6mo, 1y.
-Period = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,3}(d|wk|mo|y)|ytd|max)$")]
 
 
 class TrainWish(Hyperparameters):
@@ -64,9 +63,10 @@ class UpdateWish(JsonBody):
 
     model_config = ConfigDict(json_schema_extra={"example": {"period": "30d", "force_download": False}})
 
-    period: Period = Field(
-        default="30d",
-        description="Taken from clients of other systems: bars are asked for from where the stored ones end.",
+    period: Period | None = Field(
+        default=None,
+        description="Learn from the newest cutoffs of the training part alone, those of so long a time: `30d`, `4wk`, "
+        "`6mo`, `1y`, `ytd`, `max`. Left out: from all of it.",
     )
     force_download: bool = Field(default=False, description="Ask the sources for newer bars of its tickers first.")
 

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app import worker
 from app.config import Settings
 from app.core.jobs import CHALLENGE, open_queue
+from app.features.market_data.service import database_clock
 from app.features.registry import challenges, promotion
 from app.features.registry.crud import all_promotions
 from app.features.registry.errors import AlreadyChampionError
@@ -24,6 +26,7 @@ from app.models.challenge import Challenge
 from app.models.promotion import Promotion
 from tests.app.features.training.conftest import StartWorker, kill
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 AT_ONCE = 2  # challenges that wait or are judged
 STALLED_SECONDS = 3  # without a heartbeat; a worker of every day is given 30
 PROGRAM = f"""
@@ -35,7 +38,10 @@ if {{module!r}} == quick_judge.__name__:
     quick_judge.take_over()
 worker.run(Settings(), {{queues!r}})
 """
-JUDGED = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :task AND status = 'doing'")
+JUDGED = text(
+    "SELECT count(*) FROM procrastinate_jobs AS job JOIN procrastinate_workers AS worker ON worker.id = job.worker_id "
+    "WHERE job.task_name = :task AND job.status = 'doing' AND worker.last_heartbeat > :since"
+)
 LEFT = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :task AND status IN ('todo', 'doing')")
 FAILED = text("SELECT args->>'challenge_id' FROM procrastinate_jobs WHERE task_name = :task AND status = 'failed'")
 
@@ -50,7 +56,9 @@ class GateSabotage:
     rivals: list[str]
     chance: random.Random
     n_workers: int = 2
+    eagerness: float = 0.4  # to kill rather than wait
     killed: int = 0
+    struck_at: datetime = LONG_AGO
     asked: set[UUID] = field(default_factory=set)
 
     async def run(self, *, kills: int, longest_pause: float) -> None:
@@ -81,14 +89,16 @@ class GateSabotage:
                     await db.rollback()
 
     async def _strike(self, workers: list[Any]) -> None:
-        """One or more of the workers, while a challenge is being judged."""
+        """One or more of the workers, now and then, while one that has come since judges a challenge."""
         async with self.sessions() as db:
-            judged = await db.scalar(JUDGED, {"task": CHALLENGE}) or 0
-        if judged:
+            judged = await db.scalar(JUDGED, {"task": CHALLENGE, "since": self.struck_at}) or 0
+            if not judged or self.chance.random() > self.eagerness:
+                return
             victims = self.chance.sample(workers, self.chance.randint(1, len(workers)))
             for each in victims:
                 kill(each.pid)
             self.killed += len(victims)
+            self.struck_at = await database_clock(db)
 
     def _kept(self, process: Any) -> Any:
         return process if process.poll() is None else self.start_worker("data")

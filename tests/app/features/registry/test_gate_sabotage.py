@@ -27,7 +27,7 @@ async def test_workers_that_are_killed_while_they_judge_decide_each_challenge_on
     """The short version of `make faults`."""
     rivals = [await challenger(db, settings, 950 + number) for number in range(3)]
     with workers_of(settings, quick_judge.__name__, program=PROGRAM) as start:
-        sabotage = GateSabotage(settings, sessions, start, rivals, random.Random(7), n_workers=1)
+        sabotage = GateSabotage(settings, sessions, start, rivals, random.Random(7), n_workers=1, eagerness=1.0)
 
         await sabotage.run(kills=1, longest_pause=0.5)
 

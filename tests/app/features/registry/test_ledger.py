@@ -87,6 +87,25 @@ async def test_bundles_and_ledger_are_read_over_http(
     assert (missing.status_code, missing.json()["type"]) == (404, "/problems/bundle-not-found")
 
 
+async def test_listed_bundles_stand_beside_the_naive(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """By horizon, over all tickers together."""
+    skill = {"label": "worse", "relative_mae": 1.1, "pinball_skill": -0.02, "interval": [-0.03, -0.01]}
+    whole = {"ticker": "all", "n": 9, "n_days": 9, "pinball": 0.02, "naive_pinball": 0.01, "skill": skill}
+    scores = [{**whole, "horizon": 5}, {**whole, "horizon": 1}, {**whole, "horizon": 1, "ticker": "AAPL"}]
+    await service.register_bundle(db, write_bundle_with(settings.bundles, scores=scores))
+
+    listed, reference = (await client.get("/models", headers=registered_user.headers)).json()
+
+    assert [(each["horizon"], each["pinball"], each["naive_pinball"]) for each in listed["figures"]] == [
+        (1, 0.02, 0.01),
+        (5, 0.02, 0.01),
+    ]
+    assert listed["figures"][0]["label"] == "worse"
+    assert reference["figures"] == []
+
+
 async def test_model_info_names_what_answers(client: httpx.AsyncClient, registered_user: Account) -> None:
     """With the fields that clients of other systems read."""
     info = (await client.get("/model/info", headers=registered_user.headers)).json()

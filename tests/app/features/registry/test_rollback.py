@@ -47,12 +47,14 @@ async def test_a_roll_back_is_served_within_seconds_and_told(
     await promotion.force(db, bundle, reason="a test", by="ada")
 
     forbidden = await client.post("/models/rollback", headers=registered_user.headers, json={})
+    shown = (await client.get("/models/rollback", headers=admin.headers)).json()
     steering = await client.post("/models/rollback", headers=admin.headers, json={"reason": "too \x1b[31mwide"})
     answer = await client.post("/models/rollback", headers=admin.headers, json={"reason": "too wide"})
 
     assert steering.status_code == 422  # of whoever's terminal shows the ledger
     assert forbidden.status_code == 403
     line = answer.json()
+    assert shown == {"bundle_id": first.bundle_id, "previous_bundle_id": bundle}  # it did what was told before
     assert (line["bundle_id"], line["previous_bundle_id"], line["kind"]) == (first.bundle_id, bundle, "rollback")
     assert (line["reason"], line["decided_by"]) == ("too wide", f"user {admin.id}")
     async with asyncio.timeout(5):
@@ -61,8 +63,11 @@ async def test_a_roll_back_is_served_within_seconds_and_told(
             await asyncio.sleep(0.02)  # a user may ask a hundred times a second
             info = (await client.get("/model/info", headers=admin.headers)).json()
     assert (info["version"], info["decision"]["reason"]) == (first.bundle_id, "too wide")
-    nothing = await client.post("/models/rollback", headers=admin.headers)
-    assert (nothing.status_code, nothing.json()["type"]) == (409, "/problems/nothing-to-roll-back")
+    for nothing in (
+        await client.post("/models/rollback", headers=admin.headers),
+        await client.get("/models/rollback", headers=admin.headers),
+    ):
+        assert (nothing.status_code, nothing.json()["type"]) == (409, "/problems/nothing-to-roll-back")
 
 
 async def test_the_first_champion_has_none_before_it(db: AsyncSession, settings: Settings) -> None:

@@ -111,7 +111,7 @@ async def test_an_empty_body_trains_the_champion_s_configuration_on_its_tickers(
         assert answer.status_code == 202, answer.text
         assert answer.json()["kind"] == ("update" if "update" in path else "train")
         if path == "/train/update":
-            assert spec == {"period": "30d", "force_download": False}
+            assert spec == {"period": None, "force_download": False}
         else:
             assert spec["content"] == manifest["config"]
         assert (await client.delete(answer.headers["location"], headers=trainer.headers)).status_code == 200
