@@ -23,12 +23,16 @@ def first_day(period: str, last: np.datetime64) -> np.datetime64 | None:
     found = re.match(SPELLING, period)
     if found is None or period == "max":
         return None
+    this_year, this_month = last.astype("datetime64[Y]"), last.astype("datetime64[M]")
+    first: np.datetime64
     if period == "ytd":
-        return np.datetime64(np.datetime64(last, "Y"), "D")
-    number, unit = int(found[1]), found[2]
-    if unit in DAYS:
-        return last - number * DAYS[unit] + 1
-    this_month = np.datetime64(last, "M")
-    month = this_month - number * MONTHS[unit]
-    # The 31st of a month that has 30 days is the first of the next one.
-    return min(np.datetime64(month, "D") + (last - np.datetime64(this_month, "D")) + 1, np.datetime64(month + 1, "D"))
+        first = this_year.astype("datetime64[D]")
+    elif found[2] in DAYS:
+        first = last - int(found[1]) * DAYS[found[2]] + 1
+    else:
+        month = this_month - int(found[1]) * MONTHS[found[2]]
+        same_day = month.astype("datetime64[D]") + (last - this_month.astype("datetime64[D]"))
+        first = min(
+            same_day + 1, (month + 1).astype("datetime64[D]")
+        )  # a day that the month lacks: the next one's first
+    return first
