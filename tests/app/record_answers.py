@@ -173,6 +173,7 @@ async def change_champions(app: FastAPI, client: httpx.AsyncClient, settings: Se
     single = await client.get(f"/challenges/{asked.json()['id']}", headers=headers)
     reloaded = await client.post("/model/reload", headers=headers)
     assert reloaded.status_code == 200, reloaded.text
+    preview = await client.get("/models/rollback", headers=headers)
     rolled_back = await client.post("/models/rollback", headers=headers, json={"reason": "an example"})
     assert rolled_back.status_code == 200, rolled_back.text
     return {
@@ -180,6 +181,7 @@ async def change_champions(app: FastAPI, client: httpx.AsyncClient, settings: Se
         "list_challenges": decided.json(),
         "read_challenge": single.json(),
         "reload_model": reloaded.json(),
+        "preview_roll_back": preview.json(),
         "roll_back": rolled_back.json(),
     }
 

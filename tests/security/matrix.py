@@ -128,6 +128,7 @@ MATRIX: Mapping[str, Row] = {
     "model_info": Row(Door.SCOPE),
     "reload_model": Row(Door.ADMIN),
     "list_models": Row(Door.SCOPE),
+    "preview_roll_back": Row(Door.ADMIN, (HTTPStatus.CONFLICT,)),
     "read_model": Row(Door.SCOPE, path={"bundle_id": "{champion}"}),
     "promote": Row(Door.ADMIN, NOT_THERE, path={"bundle_id": ABSENT}),
     "roll_back": Row(Door.ADMIN, (HTTPStatus.CONFLICT,), body={"reason": "asked by the matrix"}),

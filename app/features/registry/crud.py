@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, tuple_
@@ -35,6 +36,12 @@ async def add_bundle(db: AsyncSession, bundle_id: str, manifest: Manifest) -> No
 async def find_bundle(db: AsyncSession, bundle_id: str) -> BundleRow | None:
     """One bundle with its manifest."""
     return await db.get(BundleRow, bundle_id, options=[undefer(BundleRow.manifest)])
+
+
+async def scores_of(db: AsyncSession, bundle_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Figures that bundles hold of themselves, without the rest of their manifests."""
+    rows = select(BundleRow.id, BundleRow.manifest["scores"]).where(BundleRow.id.in_(bundle_ids))
+    return {bundle_id: scores or [] for bundle_id, scores in await db.execute(rows)}
 
 
 async def list_bundles(db: AsyncSession, *, limit: int) -> Sequence[BundleRow]:

@@ -132,13 +132,24 @@ async def roll_back(db: AsyncSession, *, reason: str | None, by: str) -> Promoti
     NothingToRollBackError : nobody was champion before.
     """
     await crud.lock_ledger(db)
-    reigns = reigns_of(await crud.all_promotions(db))
-    if len(reigns) < 2:
-        raise NothingToRollBackError
-    line = Promotion(bundle_id=reigns[-2], previous_bundle_id=reigns[-1], kind="rollback", decided_by=by, reason=reason)
+    former, present = await last_reigns(db)
+    line = Promotion(bundle_id=former, previous_bundle_id=present, kind="rollback", decided_by=by, reason=reason)
     await crud.add_promotion(db, line)
     await db.commit()
     return line
+
+
+async def last_reigns(db: AsyncSession) -> tuple[str, str]:
+    """The champion that a roll-back would go back to, and the present one.
+
+    Raises
+    ------
+    NothingToRollBackError : nobody was champion before.
+    """
+    reigns = reigns_of(await crud.all_promotions(db))
+    if len(reigns) < 2:
+        raise NothingToRollBackError
+    return reigns[-2], reigns[-1]
 
 
 def reigns_of(ledger: Sequence[Promotion]) -> list[str]:

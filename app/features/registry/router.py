@@ -23,12 +23,13 @@ from app.features.registry.errors import (
 )
 from app.features.registry.schemas import (
     BundleDetails,
-    BundleRead,
     ChallengeRead,
     DecidedChallenge,
+    ListedBundle,
     ModelInfo,
     PromotionRead,
     ReloadedModel,
+    RollBackRead,
     RollBackWish,
 )
 from app.models.user import Scope
@@ -64,9 +65,17 @@ async def reload_model(request: Request, db: DbSession, _admin: AdminUser) -> Re
 
 
 @router.get("/models")
-async def list_models(db: DbSession, limit: PageLimit = 50) -> list[BundleRead]:
-    """Registered bundles, newest first."""
+async def list_models(db: DbSession, limit: PageLimit = 50) -> list[ListedBundle]:
+    """Registered bundles with their figures beside the naive, newest first."""
     return await service.list_bundles(db, limit=limit)
+
+
+# Before the route that takes what follows /models/ for a bundle.
+@router.get("/models/rollback", responses=problem_responses(NothingToRollBackError))
+async def preview_roll_back(db: DbSession, _admin: AdminUser) -> RollBackRead:
+    """Which bundle a roll-back would make champion again, for whoever is about to decide it."""
+    former, present = await promotion.last_reigns(db)
+    return RollBackRead(bundle_id=former, previous_bundle_id=present)
 
 
 @router.get("/models/{bundle_id}", responses=problem_responses(BundleNotFoundError))

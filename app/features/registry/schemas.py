@@ -64,6 +64,12 @@ class SkillFigures(Part):
     naive_coverage: dict[str, float]
 
 
+class ListedBundle(BundleRead):
+    """A registered bundle with its figures beside the naive forecast's."""
+
+    figures: list[SkillFigures] = Field(description="By horizon, over all tickers; empty: not measured.")
+
+
 class CalibrationRead(Part):
     """How the intervals were made to hold what they promise."""
 
@@ -182,6 +188,13 @@ class ChallengeRead(Part):
     bundle_id: str
     status: ChallengeStatus
     decision: DecidedChallenge | None
+
+
+class RollBackRead(Part):
+    """What a roll-back would do now."""
+
+    bundle_id: str = Field(description="It would be champion again.")
+    previous_bundle_id: str = Field(description="The present champion.")
 
 
 class RollBackWish(JsonBody):

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.core.paging import page_of
 from app.features.registry import crud
-from app.features.registry.champion import LOAD_ANEW, Champion, ChampionHolder
+from app.features.registry.champion import ALL_TICKERS, LOAD_ANEW, Champion, ChampionHolder
 from app.features.registry.errors import BundleNotFoundError, NoChampionError
 from app.features.registry.schemas import (
     BundleDetails,
     BundleRead,
     CalibrationRead,
     DecisionRead,
+    ListedBundle,
     ModelInfo,
     PromotionRead,
     RefusedBundle,
@@ -62,9 +63,17 @@ async def ensure_reference_champion(db: AsyncSession, settings: Settings) -> str
     return reference
 
 
-async def list_bundles(db: AsyncSession, *, limit: int) -> list[BundleRead]:
+async def list_bundles(db: AsyncSession, *, limit: int) -> list[ListedBundle]:
     """Registered bundles, newest first."""
-    return [BundleRead.model_validate(row) for row in await crud.list_bundles(db, limit=limit)]
+    bundles = [BundleRead.model_validate(row) for row in await crud.list_bundles(db, limit=limit)]
+    scores = await crud.scores_of(db, [bundle.id for bundle in bundles])
+    return [ListedBundle(**dict(bundle), figures=_all_figures(scores[bundle.id])) for bundle in bundles]
+
+
+def _all_figures(scores: Sequence[Mapping[str, Any]]) -> list[SkillFigures]:
+    """Those over all tickers, by horizon."""
+    whole = [score for score in scores if score.get("ticker") == ALL_TICKERS]
+    return [figures_of(score) for score in sorted(whole, key=lambda score: score["horizon"])]
 
 
 async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
