@@ -11,6 +11,7 @@ import typer
 
 def backup(
     out: Annotated[Path, typer.Option(help="File to write, or a folder for one that is named by the instant.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
 ) -> None:
     """Write the database, the bars and the bundles into one archive, with the digest of everything in it.
@@ -22,11 +23,13 @@ def backup(
     from app.backup.service import back_up
     from cli.console import out as console
     from cli.console import print_json
+    from cli.files import require_free
     from cli.progress import working
     from cli.settings import read_settings, require_database
 
     settings = require_database(read_settings())
     file = out / f"closecast-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.tar" if out.is_dir() else out
+    require_free(file, force=force)
     with working(f"Writing {file}"):
         manifest = back_up(settings, file)
     size = file.stat().st_size

@@ -92,6 +92,7 @@ def export(
     version: Version = None,
     start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day wanted.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day after the last one wanted.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write stored bars into one file, by ticker and day; `closecast collect --source files` reads it back.
@@ -99,8 +100,10 @@ def export(
     Example: [bold]closecast data export --out bars.parquet --tickers AAPL,MSFT[/bold]
     """
     from cli.console import err, print_json
+    from cli.files import require_free
     from data_pipeline.storage.bar_export import export_bars
 
+    require_free(out, force=force)
     first, last = (day.date() if day is not None else None for day in (start, end))
     store = _store()
     number = store.version(version).version

@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(help="Bundle by id, by the beginning of its
 
 @app.command("list")
 def list_models(as_json: AsJson = False) -> None:
-    """List registered bundles, newest first, and mark the champion and its shadows.
+    """List registered bundles, newest first; mark the champion, its shadows, and those whose files a clean-up deleted.
 
     Example: [bold]closecast models list --json[/bold]
     """
@@ -145,6 +145,7 @@ def _as_document(row: BundleRow, champion: Promotion | None, shadows: set[str]) 
         "champion": served,
         "promotion": champion.kind if served and champion is not None else None,
         "shadow": row.id in shadows and not served,
+        "files_deleted_at": None if row.files_deleted_at is None else row.files_deleted_at.isoformat(),
     }
 
 
@@ -168,7 +169,7 @@ def _show_list(documents: Sequence[dict[str, Any]]) -> None:
     from cli.tables import print_table
 
     print_table(
-        ("bundle", "kind", "made", "trained until", "champion", "shadow"),
+        ("bundle", "kind", "made", "trained until", "champion", "shadow", "files"),
         [
             (
                 shown["bundle"][:12],
@@ -177,6 +178,7 @@ def _show_list(documents: Sequence[dict[str, Any]]) -> None:
                 shown["train_end"] or "–",
                 shown["promotion"] or "",
                 "shadow" if shown["shadow"] else "",
+                "" if shown["files_deleted_at"] is None else f"deleted {shown['files_deleted_at'][:10]}",
             )
             for shown in documents
         ],

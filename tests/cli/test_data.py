@@ -58,9 +58,15 @@ def test_what_is_exported_can_be_collected_again(
         "data", "export", "--out", str(tmp_path / "part.csv"), "--start", "2013-01-01", "--end", "2013-02-01", "--json"
     )
 
-    assert (no_suffix.code, unknown.code) == (2, 3)
+    kept = closecast("data", "export", "--out", str(tmp_path / "part.csv"))
+
+    assert (no_suffix.code, unknown.code, kept.code) == (2, 3, 2)
+    assert (
+        kept.err
+        == f"closecast: {tmp_path / 'part.csv'} is there already: give another name, or --force to replace it\n"
+    )
     assert unknown.err.count("\n") == 1
-    assert json.loads(part.out)["rows"] == 2 * 21
+    assert json.loads(part.out)["rows"] == len(pl.read_csv(tmp_path / "part.csv")) == 2 * 21
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "bars.csv",
         "bars.parquet",
@@ -71,7 +77,7 @@ def test_what_is_exported_can_be_collected_again(
         monkeypatch.setenv("CLOSECAST_HOME", str(tmp_path / f"home of {name}"))
         again = closecast("collect", "--source", "files", "--path", str(tmp_path / name), "--json")
         assert again.code == 0, again.err
-        closecast("data", "export", "--out", str(tmp_path / "again.parquet"))
+        closecast("data", "export", "--out", str(tmp_path / "again.parquet"), "--force")
         columns = ["ticker", "date", "open", "high", "low", "close", "adj_close", "volume"]
         assert pl.read_parquet(tmp_path / "again.parquet").select(columns).equals(stored.select(columns)), name
 

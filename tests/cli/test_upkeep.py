@@ -43,6 +43,10 @@ def test_what_would_go_is_told_and_then_goes(closecast: Closecast, installed: st
     done = json.loads(closecast("cleanup", "--json").out)
     assert [(item["kind"], item["name"], item["bytes"]) for item in done["items"]] == [("bundle", bundle, 1_500_000)]
     assert not (home / "bundles" / bundle).exists()
+    listed = json.loads(closecast("models", "list", "--json").out)
+    marked = [row["bundle"] for row in listed if row["files_deleted_at"] is not None]
+    assert marked == [bundle]
+    assert "deleted 20" in closecast("models", "list").out
 
 
 def test_a_backup_into_a_folder_is_named_by_its_instant(closecast: Closecast, installed: str, tmp_path: Path) -> None:
@@ -55,6 +59,11 @@ def test_a_backup_into_a_folder_is_named_by_its_instant(closecast: Closecast, in
     with tarfile.open(file) as archive:
         assert archive.getnames()[-1] == "manifest.json"
         assert len(archive.getnames()) == told["files"] + 1
+
+    whole = file.read_bytes()
+    kept = closecast("backup", "--out", str(file))
+    assert (kept.code, kept.err.count("\n"), file.read_bytes()) == (2, 1, whole)
+    assert closecast("backup", "--out", str(file), "--force").code == 0
 
     refused = closecast("restore", str(file))
     assert (refused.code, refused.err.count("\n")) == (6, 1)
