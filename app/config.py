@@ -54,7 +54,9 @@ JSON_EXAMPLES: Final = {
     "jwt_other_secrets": '["9f86d0…"]',
 }
 # Read by others than `Settings`: docker-compose.yml, the tests, and the processes of one supervisor.
-OTHER_VARIABLES = frozenset(f"{PREFIX}{name}" for name in ("PUBLISH", "SHARED", "LISTEN_FD", "LIFELINE_FD", "READY_FD"))
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}{name}" for name in ("PUBLISH", "SHARED", "LISTEN_FD", "LIFELINE_FD", "READY_FD", "PROCESS")
+)
 
 
 def variable(field: str) -> str:

@@ -38,6 +38,7 @@ from app.features.auth.service import SignIns
 from app.features.configuration.router import router as configuration_router
 from app.features.drift.router import router as drift_router
 from app.features.market_data.router import router as market_data_router
+from app.features.monitoring.lifespan import watched
 from app.features.monitoring.router import metrics_router
 from app.features.monitoring.router import router as monitoring_router
 from app.features.operations.router import router as operations_router
@@ -194,7 +195,7 @@ async def _at_work(app: FastAPI) -> AsyncIterator[None]:
     app.state.unanswered = unanswered = UnansweredTally(app.state.session_factory)
     unanswered.start()
     try:
-        async with forecasting(app):
+        async with forecasting(app), watched(app, engine):
             app.state.job_streams = JobStreams(app.state.session_factory, app.state.notifications)
             yield
     finally:

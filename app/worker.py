@@ -19,6 +19,7 @@ from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, ope
 from app.core.monitoring.collector import spans_told
 from app.core.monitoring.job_spans import trace_job
 from app.core.monitoring.logging import configure_logging
+from app.core.monitoring.process_watch import process_name, watch_process
 from app.features.after_close import tasks as after_close_tasks
 from app.features.auth import tasks as auth_tasks
 from app.features.cleaning import tasks as cleaning_tasks
@@ -73,7 +74,7 @@ async def _run(settings: Settings, queues: Collection[str]) -> None:
             worked_on.append(TRACK_QUEUE)
         await restart_stalled_jobs(app)
         work = [_work_on(app, tools, queue) for queue in worked_on]
-        await _until_told([*work, training_tasks.look_after_jobs(tools)])
+        await _until_told([*work, training_tasks.look_after_jobs(tools), watch_process(process_name("worker"))])
 
 
 def add_data_tasks(app: App) -> None:

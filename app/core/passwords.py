@@ -36,6 +36,11 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="password")  # each waits for one process
         self._waiting = 0
 
+    @property
+    def waiting(self) -> int:
+        """Passwords that are being hashed or wait for it."""
+        return self._waiting
+
     async def hash(self, password: str) -> str:
         """An Argon2id hash with its own salt, in PHC format."""
         hashed: str = await self._ask({"password": password})

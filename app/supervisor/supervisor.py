@@ -14,6 +14,7 @@ import structlog
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.core.monitoring.process_watch import PROCESS_NAME
 from app.supervisor import home
 from app.supervisor.child import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Child
 from app.supervisor.environment import as_environment
@@ -97,6 +98,7 @@ class Supervisor:
         shared = {
             **as_environment(self.settings),
             METRICS_FOLDER: str(self._metrics),
+            PROCESS_NAME: name,
             LIFELINE_FD: str(self._lifeline[0]),
         }
         child = Child(name, [module], {**shared, **environment}, (self._lifeline[0], *descriptors), self._log)

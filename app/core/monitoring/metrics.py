@@ -8,22 +8,32 @@ from http import HTTPStatus
 
 from fastapi import FastAPI
 from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
     REGISTRY,
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
-    ProcessCollector,
+    disable_created_metrics,
     generate_latest,
     start_http_server,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import Instrumentator
 
+from app.core.monitoring import process_watch
 from app.core.monitoring.request_meter import count_info
 from app.core.monitoring.tallies import Observations, SummedHistogram, note_changed, write_tallies
 from data_pipeline.sources.base import PriceSourceError
 from ml_lifecycle.evaluation.intervals import INTERVALS
+
+# Each would tell of the one process that answers, where several are told of together, and of each series' birth.
+for _collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+    REGISTRY.unregister(_collector)
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
 
 DAY_SECONDS = 86_400
 INFERENCE_SECONDS = (0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5)
@@ -56,6 +66,9 @@ data_age_seconds = SummedHistogram(
     buckets=DATA_AGE_SECONDS,
 )
 source_errors_total = Counter("closecast_source_errors_total", "Failed askings of a price source, by cause.", ["cause"])
+lease_expiries_total = Counter(
+    "closecast_training_lease_expiries_total", "Jobs whose worker gave no heartbeat for a lease."
+)
 champion_age_seconds = Gauge(
     "closecast_champion_age_seconds",
     "Time since the served bundle was made; 0 for the reference, which does not age.",
@@ -66,6 +79,9 @@ champion_max_age_seconds = Gauge(
     "Age past which a champion is flagged: the setting model_max_age_days.",
     multiprocess_mode="livemostrecent",
 )
+
+
+OF_A_WORKER = (source_errors_total, lease_expiries_total, *process_watch.OF_EVERY_PROCESS)
 
 
 class _ForecastTally:
@@ -145,14 +161,19 @@ def count_source_error(error: PriceSourceError) -> None:
     source_errors_total.labels(error.cause).inc()
 
 
-def exposition() -> bytes:
-    """Everything, in Prometheus' text format: of all processes where they share ``PROMETHEUS_MULTIPROC_DIR``."""
+def exposition(*further: Collector) -> bytes:
+    """Everything, in Prometheus' text format: of all processes where they share ``PROMETHEUS_MULTIPROC_DIR``.
+
+    ``further``: what this process alone can tell.
+    """
     write_tallies()
+    own = CollectorRegistry()
+    for collector in further:
+        own.register(collector)
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
-    return generate_latest(registry)
+        return generate_latest(REGISTRY) + generate_latest(own)
+    MultiProcessCollector(own)  # type: ignore[no-untyped-call]  # prometheus-client leaves it untyped
+    return generate_latest(own)
 
 
 def serve_worker_metrics(port: int) -> None:
@@ -161,6 +182,6 @@ def serve_worker_metrics(port: int) -> None:
     The API's own figures are left out: a champion's age of 0 s, say, would be untrue here.
     """
     registry = CollectorRegistry()
-    registry.register(source_errors_total)
-    ProcessCollector(registry=registry)
+    for collector in OF_A_WORKER:
+        registry.register(collector)
     start_http_server(port, addr="0.0.0.0", registry=registry)  # noqa: S104 (asked for; Prometheus is another host)

@@ -101,9 +101,3 @@ class Observations:
         self.number += 1
         self.total += value
         self.counts[bisect_left(self._bounds, value)] += 1
-
-    def counts_by(self, bounds: Sequence[float]) -> list[int]:
-        """The counts in buckets whose upper ends are some of ours."""
-        ends = [self._bounds.index(bound) + 1 for bound in bounds]
-        starts = [0, *ends]
-        return [sum(self.counts[start:end]) for start, end in zip(starts, [*ends, len(self.counts)], strict=True)]

@@ -15,14 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.core.monitoring.metrics import FORECAST_ROUTES, NOT_ADMITTED, outcome_of
+from app.core.monitoring.metrics import NOT_ADMITTED, outcome_of
+from app.core.monitoring.request_meter import FORECASTS
 from app.models.answer_counts import ALL_TIME, UnansweredCount
 
 logger = logging.getLogger(__name__)
 
 SLICE = timedelta(minutes=10)
 WRITTEN_EVERY_SECONDS = 5.0
-LOGGED_ROUTES = FORECAST_ROUTES | {"/predict/batch", "/infer"}  # what is answered there is in the prediction log
 
 
 class UnansweredTally:
@@ -46,7 +46,7 @@ class UnansweredTally:
 
     def note(self, route: str, status: int) -> None:
         """Count one request, if it asked for a forecast that it did not get; who may not ask, has not."""
-        if route in LOGGED_ROUTES and status >= HTTPStatus.BAD_REQUEST and status not in NOT_ADMITTED:
+        if route in FORECASTS and status >= HTTPStatus.BAD_REQUEST and status not in NOT_ADMITTED:
             now = datetime.now(UTC)
             self._counts[now - (now - ALL_TIME) % SLICE, outcome_of(status).value] += 1
 

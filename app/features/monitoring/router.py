@@ -112,7 +112,7 @@ async def prometheus(request: Request) -> Response:
     _tell_champion_age(request)
     _tell_live_coverage(request)
     await asyncio.sleep(WRITTEN_EVERYWHERE_SECONDS)
-    return Response(metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return Response(metrics.exposition(request.app.state.database_figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 async def _readiness(request: Request) -> dict[str, str]:

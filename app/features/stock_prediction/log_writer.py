@@ -116,6 +116,11 @@ class PredictionLogWriter:
         """Whether rows that come in now will be written."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def waiting(self) -> int:
+        """Rows that are not committed yet."""
+        return len(self._waiting) + len(self._under_way)
+
     def start(self) -> None:
         """Begin to write."""
         self._task = asyncio.create_task(self._write_until_stopped(), name="prediction-log-writer")

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.jobs import RUN_TRAINING, TRAIN_QUEUE, defer
+from app.core.monitoring.metrics import lease_expiries_total
 from app.features.training import crud
 from app.models.training_job import JobStatus, TrainingJob
 
@@ -116,7 +117,8 @@ async def recover(db: AsyncSession, *, patience: timedelta) -> None:
     """
     for job in await crud.left_over(db, waited=patience):
         await _give_up(db, job.id, "its worker is gone, and no other took it over in time")
-    for job in await crud.expired(db):
+    expired = await crud.expired(db)
+    for job in expired:
         if await crud.count_deaths(db, job.id) + 1 >= MOST_DEATHS:
             await _give_up(db, job.id, f"{MOST_DEATHS} workers that ran it are gone")
         else:
@@ -126,6 +128,7 @@ async def recover(db: AsyncSession, *, patience: timedelta) -> None:
     for job in await crud.without_place(db, prefix=LOCK_PREFIX):
         await enqueue(db, job.id, attempt=job.attempt)
     await db.commit()
+    lease_expiries_total.inc(len(expired))
 
 
 async def _give_up(db: AsyncSession, job_id: UUID, failure: str) -> None:
