@@ -16,7 +16,7 @@ JOB_STATUS: dict[str, ChallengeStatus] = {"todo": "waiting", "doing": "judging"}
 
 
 async def ask(db: AsyncSession, bundle_id: str, *, by: str) -> ChallengeRead:
-    """Have a registered bundle judged, in this transaction, and commit; while it waits, the same challenge is given.
+    """Have a registered bundle judged, in this transaction, and commit; an open challenge of its is given again.
 
     Raises
     ------
@@ -28,18 +28,22 @@ async def ask(db: AsyncSession, bundle_id: str, *, by: str) -> ChallengeRead:
 
 
 async def enqueue(db: AsyncSession, bundle_id: str, *, by: str) -> UUID:
-    """Have a registered bundle judged once the caller commits; gives the challenge, or the one that waits already.
+    """Have a registered bundle judged once the caller commits; gives the challenge, or the one that is open already.
+
+    There is never a second one beside one that is being judged: were that one's worker killed, it could not wait again,
+    and whoever asked for it would wait for good.
 
     Raises
     ------
     BundleNotFoundError, AlreadyChampionError, NoChampionError
     """
     await champion_of(db, bundle_id)
+    await crud.lock_challenges(db, bundle_id)
+    if (is_open := await crud.find_challenge_job(db, CHALLENGE, bundle_id=bundle_id)) is not None:
+        return is_open[0]
     challenge_id = uuid4()
     arguments = {"challenge_id": str(challenge_id), "bundle_id": bundle_id, "asked_by": by}
-    if not await defer(db, CHALLENGE, lock=f"{CHALLENGE}:{bundle_id}", **arguments):
-        waiting = await crud.find_challenge_job(db, CHALLENGE, bundle_id=bundle_id)
-        challenge_id = challenge_id if waiting is None else waiting[0]
+    await defer(db, CHALLENGE, lock=f"{CHALLENGE}:{bundle_id}", **arguments)
     return challenge_id
 
 

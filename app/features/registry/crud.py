@@ -105,6 +105,12 @@ async def count_tests(db: AsyncSession, champion_id: str, *, since: datetime) ->
     return await db.scalar(tested) or 0
 
 
+async def lock_challenges(db: AsyncSession, bundle_id: str) -> None:
+    """Wait until no other transaction is asking for a challenge by this bundle."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended('closecast challenge ' || :bundle, 0))")
+    await db.execute(lock, {"bundle": bundle_id})
+
+
 async def add_challenge(db: AsyncSession, challenge: Challenge) -> Challenge:
     """Append one decided challenge; the instant is the database's."""
     db.add(challenge)

@@ -15,6 +15,7 @@ from app.core.jobs import DATA_QUEUE, open_queue
 from app.features.registry import crud, promotion, service, tasks
 from app.features.registry.errors import AlreadyChampionError
 from app.models.challenge import Challenge
+from app.worker import restart_stalled_jobs
 from ml_lifecycle.evaluation.gate import GateVerdict, Reason
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
@@ -174,6 +175,25 @@ async def test_the_reference_wins_back_what_a_worse_network_was_given_by_force(
     assert after["status"] == "passed", after["decision"]["verdict"]["reasons"]
     assert (newest["bundle_id"], newest["kind"]) == (reference, "gate")
     assert newest["figures"]["test"]["p_value"] < 0.025
+
+
+async def test_a_challenge_that_is_being_judged_is_the_one_that_is_open(
+    client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Were there a second one, and the first one's worker killed, the first one could not wait again."""
+    bundle = await challenger(db, settings)
+    first = await client.post(f"/models/{bundle}/promote", headers=admin.headers)
+    left = "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '1 hour') "
+    taken = "RETURNING id) UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)"
+    await db.execute(text(left + taken))
+    await db.commit()
+
+    again = await client.post(f"/models/{bundle}/promote", headers=admin.headers)
+    async with open_queue(settings) as (app, _):
+        assert await restart_stalled_jobs(app) == 1
+
+    assert again.json()["id"] == first.json()["id"]
+    assert (await client.get(first.headers["location"], headers=admin.headers)).json()["status"] == "waiting"
 
 
 async def test_a_damaged_challenger_is_refused_and_a_missing_store_is_told(
