@@ -40,6 +40,7 @@ def exit_code(error: Exception) -> ExitCode | None:
     from ml_lifecycle.export.errors import BundleRefusedError, ExportError
     from ml_lifecycle.training.checkpoint import CheckpointUnreadableError
     from ml_lifecycle.training.mlflow_delivery import TrackingUnavailableError
+    from ml_lifecycle.training.run_folder import RunFolderBusyError
     from ml_lifecycle.training.tuning_errors import (
         ClusterUnavailableError,
         NoCandidateError,
@@ -57,7 +58,7 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((BundleRefusedError, CheckpointUnreadableError, ExportError, GateNotPassedError), ExitCode.MODEL),
         ((NothingToChooseError, NoCandidateError), ExitCode.MODEL),
         ((ServiceError, DatabaseUnavailableError), ExitCode.SERVICE),
-        ((ClusterUnavailableError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
+        ((ClusterUnavailableError, RunFolderBusyError, StudyBusyError, TuningBrokenOffError), ExitCode.SERVICE),
         ((BusyError, TablesBusyError, TrackingUnavailableError), ExitCode.SERVICE),
         ((PsycopgError, SqlError, StoreUnavailableError, OSError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),

@@ -267,9 +267,15 @@ def _read(lines: "queue.SimpleQueue[str | None]", grace_seconds: float) -> None:
 
 
 def _answer(answers: TextIO, result: Any, error: Exception | None) -> None:
-    reason = None if error is None else f"{type(error).__name__}: {error}".splitlines()[0][:ERROR_LENGTH]
+    reason = None if error is None else _in_one_line(error)
     answers.write(json.dumps({"result": result, "error": reason}) + "\n")
     answers.flush()
+
+
+def _in_one_line(error: Exception) -> str:
+    """Kind and message: the first line alone is often but a heading. The statement of a database tells nobody more."""
+    message = str(error).partition("\n[SQL:")[0]
+    return " ".join(f"{type(error).__name__}: {message}".split())[:ERROR_LENGTH]
 
 
 if __name__ == "__main__":

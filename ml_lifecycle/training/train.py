@@ -44,6 +44,7 @@ from ml_lifecycle.training.pairs import TrainingData, gather, long_run_averaged
 from ml_lifecycle.training.parts import Parts, part_dates
 from ml_lifecycle.training.provenance import git_commit, library_versions
 from ml_lifecycle.training.resume_state import STATE, Run, run_digest
+from ml_lifecycle.training.run_folder import held_run_folder
 from ml_lifecycle.training.training_statistics import (
     reference_distribution,
     sample_rows,
@@ -328,16 +329,17 @@ def _train_from_store(told: argparse.Namespace) -> Checkpoint:
     from data_pipeline.storage.feature_store import FeatureStore
 
     store = FeatureStore(told.store)
-    return train(
-        load_config(told.config, own=OwnColumns.of(told.columns) if told.columns else None),
-        store.read_many_bar_arrays(told.tickers),
-        data_version=store.version(),
-        out_dir=told.out,
-        universes=store.market.universes(store.version().version),
-        progress=_tell,
-        resume=told.resume,
-        save_every_seconds=told.save_every,
-    )
+    with held_run_folder(told.out) as folder:
+        return train(
+            load_config(told.config, own=OwnColumns.of(told.columns) if told.columns else None),
+            store.read_many_bar_arrays(told.tickers),
+            data_version=store.version(),
+            out_dir=folder,
+            universes=store.market.universes(store.version().version),
+            progress=_tell,
+            resume=told.resume,
+            save_every_seconds=told.save_every,
+        )
 
 
 def _tell(done: "Progress") -> None:

@@ -12,6 +12,7 @@ import pytest
 from data_pipeline.processing.scaler import Float32Array
 from ml_lifecycle.export import export_model
 from ml_lifecycle.export.onnx_conversion import ConvertedNetwork, convert_to_onnx
+from ml_lifecycle.training.run_folder import held_run_folder
 from tests.cli.conftest import Closecast
 from tests.faulty_server import faulty_server
 
@@ -23,6 +24,7 @@ every_days: 20
 epochs: 1
 validate_every: 5
 """
+ALWAYS = ["collect", "score", "precompute", "drift", "retrain"]  # steps of `closecast pipeline`
 OWN = """
 from data_pipeline.processing.column_definition import InputColumn
 
@@ -247,3 +249,47 @@ def test_an_unknown_bundle_is_a_usage_error(closecast: Closecast) -> None:
     refused = closecast("evaluate", "0123456789ab")
     assert refused.code == 2
     assert "no bundle is called 0123456789ab" in refused.err
+
+
+@pytest.mark.timeout(300)  # a training and an export, on a machine that may be busy with others
+def test_the_pipeline_trains_evaluates_exports_and_has_the_gate_judge(
+    closecast: Closecast, home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--train` in any case; what came of it is registered, and stays a challenger."""
+    monkeypatch.setenv("CLOSECAST_SOURCES", '["sample"]')
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY)
+    assert closecast("migrate").code == 0
+
+    shown = closecast("pipeline", "IBM", "--train", "--config", str(config), "--json")
+
+    assert shown.code == 0, shown.err
+    told = {each["step"]: each for each in json.loads(shown.out)["steps"]}
+    assert list(told) == [*ALWAYS, "features", "train", "evaluate", "export", "gate"]
+    assert {told[step]["state"] for step in list(told)[len(ALWAYS) :]} == {"done"}
+    assert told["features"]["windows"] > 0
+    assert all(row["naive_pinball"] > 0 for row in told["evaluate"]["scores"])
+    bundle = told["train"]["bundle"]
+    assert told["export"]["folder"] == str(home / "bundles" / bundle)
+    manifest = json.loads((home / "bundles" / bundle / "manifest.json").read_text())
+    assert (manifest["tickers"], manifest["config"]["hidden_size"], manifest["kind"]) == (["IBM"], 4, "network")
+    assert told["gate"]["passed"] is False
+    assert told["gate"]["reasons"]
+    assert bundle in closecast("models", "list", "--json").out
+
+
+def test_two_trainings_do_not_share_a_folder(closecast: Closecast, tmp_path: Path) -> None:
+    """The second one says so at once, and touches nothing of the first."""
+    config, folder = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(TINY)
+    assert closecast("collect", "IBM", "--source", "sample").code == 0
+
+    with held_run_folder(folder):
+        (folder / "checkpoint.json").write_text("the first one's")
+        refused = closecast("train", "--config", str(config), "--tickers", "IBM", "--checkpoint", str(folder))
+
+    assert (refused.code, refused.err.splitlines()[-1]) == (
+        6,
+        f"closecast: another training works in {folder}: wait for its end, or name another folder",
+    )
+    assert (folder / "checkpoint.json").read_text() == "the first one's"

@@ -63,36 +63,6 @@ def test_a_ticker_that_no_source_knows_fails_its_step_and_no_other(closecast: Cl
     assert told["precompute"]["state"] == "done"
 
 
-def test_train_always_trains_and_has_the_gate_judge(
-    closecast: Closecast, prepared: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Features, training, figures, export, gate; the training itself is that of `closecast train` (test_lifecycle)."""
-    from tests.ml_lifecycle.export.handmade import SPEC
-
-    asked: list[Any] = []
-
-    def trained(settings: Any, spec: Any, emit: Any) -> dict[str, Any]:
-        asked.append(spec)
-        emit.log("training")
-        folder = networks.write_network(settings.bundles, SPEC)
-        score = {"ticker": "all", "horizon": 1, "n": 10, "pinball": 0.01, "naive_pinball": 0.011}
-        figures = {"data_version": 1, "training_seconds": 1.0, "scores": [score]}
-        return {"bundle": folder.name, "folder": str(folder), **figures}
-
-    monkeypatch.setattr(run_train, "run", trained)
-
-    shown = closecast("pipeline", "AAPL", "--train", "--config", "closes", "--json")
-
-    told = steps_of(shown.out)
-    assert shown.code == 0, shown.err
-    assert list(told)[4:] == ["retrain", "features", "train", "evaluate", "export", "gate"]
-    assert asked == [{"config": "closes", "tickers": ["AAPL"]}]
-    assert told["features"]["windows"] > 0
-    assert told["evaluate"]["scores"][0]["naive_pinball"] == 0.011
-    assert told["gate"]["passed"] is False
-    assert told["gate"]["reasons"]
-
-
 def test_a_rule_trains_once_however_often_the_pipeline_runs(
     closecast: Closecast, prepared: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ from ml_lifecycle.training.checkpoint import Checkpoint, CheckpointContent
 from ml_lifecycle.training.config import TrainingConfig, configured, load_document
 from ml_lifecycle.training.config_document import ConfigDocument, DataChoice
 from ml_lifecycle.training.fine_tuning import Parent, fine_tune
+from ml_lifecycle.training.run_folder import held_run_folder
 from ml_lifecycle.training.train import train
 
 if TYPE_CHECKING:
@@ -124,16 +125,24 @@ def train_and_export(
     """Train with ``train_network`` (``train``, or one that goes on from a bundle), export, register; see ``outcome``.
 
     An interrupted run in the same folder goes on where it stopped, if ``asked.resume`` says so.
+
+    Raises
+    ------
+    RunFolderBusyError : another process trains in that folder.
     """
     os.environ.setdefault(LOG_LEVEL, "3")  # TensorFlow's remarks on the processor would break into the progress
     emit.log(f"training {config.name} on {len(bars.by_ticker)} tickers, data version {bars.version.version}")
     params = config.model_dump(mode="json")
-    with tracked_run(settings, config.name, params, bars.version, {"job": asked.job_id}) as run:
+    named = asked.checkpoint or asked.work_dir or settings.home / "checkpoints" / config.name
+    with (
+        held_run_folder(named) as folder,
+        tracked_run(settings, config.name, params, bars.version, {"job": asked.job_id}) as run,
+    ):
         checkpoint = train_network(
             config,
             bars.by_ticker,
             data_version=bars.version,
-            out_dir=asked.checkpoint or asked.work_dir or settings.home / "checkpoints" / config.name,
+            out_dir=folder,
             universes=bars.universes,
             progress=partial(_tell, emit, run),
             resume=asked.resume,

@@ -1,5 +1,7 @@
 """What MLflow holds of a run, and what a run costs when MLflow is away, fails or hangs."""
 
+import io
+import json
 import logging
 import sqlite3
 import subprocess
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ml_lifecycle.training import mlflow_child
+from ml_lifecycle.training.mlflow_child import ERROR_LENGTH
 from ml_lifecycle.training.mlflow_delivery import Delivered, Delivery, Tracker, TrackingUnavailableError, ask
 from ml_lifecycle.training.tracking import flat, open_run
 from tests.faulty_server import faulty_server
@@ -239,3 +243,20 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("BAD_REQUEST: Response:\n{\n  'message': 'too long'\n}", "BAD_REQUEST: Response: { 'message': 'too long' }"),
+        ("database is locked\n[SQL: INSERT INTO runs\nVALUES (?)]\n(Background on this)", "database is locked"),
+        (f"a\n{'b' * 1_000}", "a " + "b" * (ERROR_LENGTH - len("ValueError: a "))),
+    ],
+)
+def test_what_went_wrong_is_told_in_one_line_with_what_helps(error: str, told: str) -> None:
+    """A first line is often but a heading; a statement of the database tells nobody more."""
+    answers = io.StringIO()
+
+    mlflow_child._answer(answers, None, ValueError(error))
+
+    assert json.loads(answers.getvalue())["error"] == f"ValueError: {told}"
