@@ -40,7 +40,8 @@ LEFT_OUT = {
     *((path, "HEAD") for path in ("/", "/livez", "/readyz", "/health")),
     ("/openapi.json", "GET", "HEAD"),
     ("/docs/files",),
-    *((path, "GET") for path in ("/pages", "/pages/login", "/pages/register", "/pages/keys", "/static/{name:path}")),
+    *((path, "GET") for path in ("/pages", "/pages/login", "/pages/register", "/pages/keys")),
+    *((path, "GET") for path in ("/pages/tickers/{ticker:path}", "/static/{name:path}")),
     *((f"/pages/session/{path}", "POST") for path in ("login", "refresh", "logout")),
 }
 

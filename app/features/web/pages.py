@@ -57,6 +57,8 @@ PAGES: Final = (
     Page("/pages/login", "login"),
     Page("/pages/register", "register"),
     Page("/pages/keys", "keys", menu="signed_in"),
+    # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.
+    Page("/pages/tickers/{ticker:path}", "ticker"),
 )
 MENU: Final = tuple(page for page in (START, *PAGES) if page.menu is not None)
 
@@ -75,6 +77,7 @@ def templates() -> Environment:
     environment.globals |= {
         "static": static_files.address_of,
         "plotly": static_files.plotly_address,
+        "plotly_style_id": static_files.plotly_style_id,
         "languages": LANGUAGES,
         "menu": MENU,
         "shortest_password": SHORTEST_PASSWORD,

@@ -7,6 +7,7 @@ page never mixes two releases. Plotly is the file that its wheel carries: Python
 import gzip
 import json
 import mimetypes
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -90,6 +91,13 @@ def plotly() -> StaticFile:
 def plotly_name() -> str:
     """``plotly-….js``, with a digest of what is in it."""
     return f"plotly-{sha256(plotly().content).hexdigest()[:DIGITS]}.js"
+
+
+@cache
+def plotly_style_id() -> str | None:
+    """Id of the style element that Plotly writes for its maps, which we do not draw, unless an element has it."""
+    found = re.search(rb'getElementById\("([0-9a-f]{64})"\)', plotly().content)
+    return None if found is None else found[1].decode()
 
 
 def address_of(path: str) -> str:

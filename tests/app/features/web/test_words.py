@@ -2,23 +2,52 @@
 
 import json
 import re
+from collections.abc import Collection, Mapping
 from string import Formatter
-from typing import Final
+from typing import Final, get_args
+
+from pydantic import BaseModel
 
 from app.core.problems import FOUND_ON_THE_WAY_IN, PROBLEMS
+from app.features.stock_prediction.schemas import FrozenForecastRead, ServedBundle, SkillRead
+from app.features.track_record.schemas import Kind, LabelRead
 from app.features.web.pages import MENU, PAGES
 from app.features.web.words import FOLDER, LANGUAGES, words_of
 from app.models.user import Scope
+from tests.app.features.web.families import MODELS, OPERATION, RECORD
 
 WEB: Final = FOLDER.parent
 SLUGS: Final = {kind.slug for kind in (*PROBLEMS.values(), *FOUND_ON_THE_WAY_IN.values())}
 IN_QUOTES: Final = re.compile(r"""\bt\(\s*["'`]([^"'`$]+)["'`]\s*[,)]""")
 MADE_UP: Final = re.compile(r"""\bt\(\s*(?:["'`]([a-z_.]+)["'`]\s*~|`([a-z_.]+)\$\{|["']([a-z_.]+)["'] \+)""")
 
+
+def _choices(schema: type[BaseModel], field: str) -> set[str]:
+    """The words that a field of an answer may hold."""
+    return set(get_args(schema.model_fields[field].annotation))
+
+
+LABELS: Final = set(get_args(LabelRead))
+
 # Keys that a script or a template puts together: what comes after their beginning.
-FAMILIES: Final[dict[str, set[str]]] = {
+FAMILIES: Final[Mapping[str, Collection[str]]] = {
+    **RECORD,
+    **MODELS,
+    **OPERATION,
     "menu.": {page.name for page in MENU},
     "scope.": {str(scope) for scope in Scope},
+    "skill.": LABELS,
+    "skill.from_": _choices(SkillRead, "source"),
+    "skill_short.": LABELS,
+    "bundle.": _choices(ServedBundle, "kind"),
+    "market.": _choices(FrozenForecastRead, "market_inputs"),
+    "kind.": set(get_args(Kind)),
+    "kind_short.": set(get_args(Kind)),
+    "promotion.": {"reference", "gate", "forced", "rollback", "stand_in", "closes_network"},
+    "ticker.": {
+        *("cutoff", "day", "naive", "median", "range_80", "came", "verdict", "error", "naive_error"),
+        *("kind", "horizon", "forecasts", "scored", "relative_mae", "coverage_80", "judged"),
+    },
     "keys.": {"name", "prefix", "scopes", "created", "ends", "last_used", "revoke"},
 }
 

@@ -50,10 +50,10 @@ function layoutOf(given, ink) {
  * Draw into `place`, in the room of what was there.
  *
  * `make(colours)` gives {traces, layout}; `description` says in words what a reader who sees it would take from it;
- * `figures` is {caption, head, rows, numeric}, the same as a table.
+ * `figures` is {caption, head, rows, numeric}, the same as a table; `low` charts are two thirds as high.
  */
-export async function draw(place, { make, description, figures }) {
-  const canvas = h("div", { class: "chart", role: "img", "aria-label": description });
+export async function draw(place, { make, description, figures, low = false }) {
+  const canvas = h("div", { class: low ? "chart low" : "chart", role: "img", "aria-label": description });
   const { caption, head, rows, ...options } = figures;
   const asTable = h("details", {}, h("summary", {}, t("chart.as_table")), table(caption, head, rows, options));
   place.replaceChildren(h("figure", {}, canvas, h("figcaption", { class: "visually-hidden" }, description), asTable));

@@ -33,7 +33,7 @@ export function table(caption, head, rows, { numeric = [] } = {}) {
     h(
       "table",
       {},
-      h("caption", {}, caption),
+      h("caption", { class: "visually-hidden" }, caption),
       h("thead", {}, h("tr", {}, ...cells(head, "th"))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, ...cells(row, "td")))),
     ),
