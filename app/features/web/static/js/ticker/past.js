@@ -28,9 +28,9 @@ function outcome(forecast, days, closes) {
 /** In words whether the range held; the API says so once the step is scored. */
 function verdict({ score, close }) {
   const inside = score?.inside?.[INTERVAL];
-  if (inside != null) return t(inside ? "ticker.inside" : "ticker.outside");
+  if (inside != null) return inside ? t("ticker.inside") : t("ticker.outside");
   if (score?.status === "void") return t("ticker.void");
-  return t(close === undefined ? "ticker.waits" : "ticker.not_scored");
+  return close === undefined ? t("ticker.waits") : t("ticker.not_scored");
 }
 
 /** Both absolute errors as the API scored them, in percent of the price. */
