@@ -156,6 +156,10 @@ class TrainingConfig(BaseModel):
         if any(self.long_run_shares) and self.input_spec.history_needed < LONG_RUN_NEEDED:
             raise ValueError(f"long_run_shares want columns that need {LONG_RUN_NEEDED} bars or more")
 
+    def leaving_to_gate(self, days: int) -> Self:
+        """With so many ``gate_days``, unless this configuration says how many."""
+        return self if "gate_days" in self.model_fields_set else self.model_copy(update={"gate_days": days})
+
     @property
     def body(self) -> tuple[LayerConfig, ...]:
         """The layers before the head; one that never ends the sequence sees the window flattened."""

@@ -1,5 +1,6 @@
 """Which cutoff belongs to which part: training, validation, calibration, test, in this order of time."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -45,10 +46,26 @@ def part_dates(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays]) 
     days = known_days(bars_by_ticker)
     shares = np.cumsum([config.train_share, config.validation_share, config.calibration_share])
     if len(days) <= config.gate_days:
-        raise TooFewPairsError(f"{len(days)} trading days are stored, and the newest {config.gate_days} are the gate's")
+        raise TooFewPairsError(
+            f"these bars have {len(days)} trading days, and the newest {config.gate_days} are left to the gate"
+        )
     kept = min(len(days), (len(days) - config.gate_days) / shares[-1])
     last_days: list[date] = days[np.maximum((shares * kept).astype(np.int64) - 1, 0)].tolist()
     return Parts(*last_days)
+
+
+def fewest_days(config: TrainingConfig) -> int:
+    """Trading days without which no training can be: with fewer, some part holds no window with its whole target.
+
+    The first window takes ``history_needed`` bars, its longest target more, and so does that of each part after it.
+    """
+    longest = config.horizons[-1]
+    window = config.input_spec.history_needed + longest
+    if config.calibration_end is not None:
+        return window
+    shares = (config.train_share, config.validation_share, config.calibration_share)
+    kept = max(need / share for need, share in zip((window, longest, longest), shares, strict=True))
+    return math.ceil(max(kept, config.gate_days + sum(shares) * kept))
 
 
 def known_days(bars_by_ticker: Mapping[str, BarArrays]) -> DayArray:

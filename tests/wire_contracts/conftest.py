@@ -1,5 +1,7 @@
 """The app as in `tests/app`, with what the clients of other systems meet: a ticker, and a network that reads closes."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -22,7 +24,7 @@ from tests.app.conftest import (  # noqa: F401 (fixtures are found by their name
     settings,
 )
 from tests.app.features.training.conftest import make_trainer
-from tests.app.windows import make_window
+from tests.app.windows import VERSION, make_window
 
 CLOSES = load_config("closes").input_spec
 
@@ -32,7 +34,8 @@ async def _stored(app: FastAPI, db: AsyncSession, settings: Settings) -> None:  
     """AAPL is stored; the reference is champion; closes alone are forecast by a network that knows its training."""
     trained_on = [networks.training_column(name) for name in (*CLOSES.columns, *CLOSES.context_columns)]
     await networks.register(db, networks.write_network(settings.bundles, CLOSES, trained_on=trained_on))
-    await publish_windows(db, [make_window("AAPL")])
+    for version in (VERSION, replace(VERSION, version=2)):
+        await publish_windows(db, [make_window("AAPL", version=version)])
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from app.core.security import AdminUser, admit
 from app.features.configuration import service
 from app.features.configuration.errors import ConfigVersionNotFoundError, InvalidConfigurationError
 from app.features.configuration.schemas import ChangedDefaults, ConfigRead, DefaultsRead, NewDefaults
+from app.features.market_data.errors import DataVersionNotFoundError, TickerNotStoredError
 from app.features.registry.errors import NoChampionError
 from app.models.user import Scope
 
@@ -19,6 +20,7 @@ router = APIRouter(
     responses=problem_responses(DatabaseUnavailableError),
 )
 
+REFUSALS = (InvalidConfigurationError, TickerNotStoredError, DataVersionNotFoundError)
 Version = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="Of the defaults; none: the newest.")]
 
 
@@ -28,13 +30,13 @@ async def read_config(db: DbSession, version: Version = None) -> ConfigRead:
     return await service.read_config(db, version=version)
 
 
-@router.put("/config", responses=problem_responses(InvalidConfigurationError))
+@router.put("/config", responses=problem_responses(*REFUSALS))
 async def replace_config(db: DbSession, admin: AdminUser, new: NewDefaults) -> DefaultsRead:
     """Replace the defaults of a training; former versions stay readable, and the served champion is not touched."""
     return await service.replace_defaults(db, new, by=f"user {admin.user_id}")
 
 
-@router.post("/config", responses=problem_responses(InvalidConfigurationError))
+@router.post("/config", responses=problem_responses(*REFUSALS))
 async def change_config(db: DbSession, admin: AdminUser, change: ChangedDefaults) -> DefaultsRead:
     """Change a part of the defaults of a training; the served champion is not touched."""
     return await service.change_defaults(db, change, by=f"user {admin.user_id}")

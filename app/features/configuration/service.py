@@ -21,6 +21,7 @@ from app.features.configuration.schemas import (
     Hyperparameters,
     NewDefaults,
 )
+from app.features.market_data.service import require_stored, require_version
 from app.features.registry.service import champion_manifest
 from app.models.training_job import TrainingDefaults
 from data_pipeline.errors import ConfigurationError
@@ -97,6 +98,7 @@ async def replace_defaults(db: AsyncSession, new: NewDefaults, *, by: str) -> De
     Raises
     ------
     InvalidConfigurationError
+    TickerNotStoredError, DataVersionNotFoundError : every training that names none of its own would be refused.
     """
     return await _append(db, _own_names(new.model_dump()), by=by)
 
@@ -106,7 +108,7 @@ async def change_defaults(db: AsyncSession, change: ChangedDefaults, *, by: str)
 
     Raises
     ------
-    InvalidConfigurationError
+    InvalidConfigurationError, TickerNotStoredError, DataVersionNotFoundError
     """
     await crud.lock_defaults(db)
     former = (await read_defaults(db)).model_dump(include=set(PARTS))
@@ -166,8 +168,11 @@ async def _append(db: AsyncSession, parts: dict[str, Any], *, by: str) -> Defaul
     told = json.dumps(parts)
     if len(told) > LONGEST or "\\u0000" in told:
         raise InvalidConfigurationError(f"at most {LONGEST} characters, none of them NUL, are kept")
-    if validated(document_of(parts)).fine_tune:
+    document = document_of(parts)
+    if validated(document).fine_tune:
         raise InvalidConfigurationError("fine_tune: the defaults are of trainings of their own")
+    await require_stored(db, document.data.tickers)
+    await require_version(db, document.data.data_version)
     row = await crud.add_defaults(db, parts, by=by)
     await db.commit()
     return _shown(row)

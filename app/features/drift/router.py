@@ -14,6 +14,8 @@ from app.core.security import TrainUser
 from app.features.drift import service
 from app.features.drift.errors import DriftReportNotFoundError
 from app.features.drift.schemas import DriftRead, DriftWish
+from app.features.market_data.errors import DataVersionNotFoundError, TickerNotStoredError
+from app.features.registry.errors import BundleNotFoundError
 from app.features.training.errors import DriftInProgressError
 from app.schemas.page import Page
 from data_pipeline.ticker import MalformedTickerError
@@ -28,7 +30,14 @@ router = APIRouter(
     "/drift/detect",
     status_code=HTTPStatus.ACCEPTED,
     response_model=DriftRead,
-    responses=problem_responses(MalformedTickerError, DriftInProgressError, *KEY_PROBLEMS),
+    responses=problem_responses(
+        MalformedTickerError,
+        TickerNotStoredError,
+        DataVersionNotFoundError,
+        BundleNotFoundError,
+        DriftInProgressError,
+        *KEY_PROBLEMS,
+    ),
 )
 async def detect_drift(
     request: Request,

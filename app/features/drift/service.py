@@ -12,7 +12,8 @@ from app.features.drift import crud
 from app.features.drift.drift_spec import DriftSpec
 from app.features.drift.errors import DriftReportNotFoundError
 from app.features.drift.schemas import DriftRead, DriftWish
-from app.features.registry.service import champion_and_shadows
+from app.features.market_data.service import require_stored, require_version
+from app.features.registry.service import champion_and_shadows, require_bundle
 from app.features.training.service import start_job
 from app.models.drift import DriftReport
 from app.models.training_job import JobKind
@@ -30,10 +31,17 @@ async def ask(db: AsyncSession, wish: DriftWish, *, owner: UUID) -> DriftRead:
     Raises
     ------
     MalformedTickerError
+    TickerNotStoredError, DataVersionNotFoundError, BundleNotFoundError : it would wait for nothing.
     DriftInProgressError : the owner has one that has not ended.
     """
+    tickers = [parse_ticker(ticker) for ticker in wish.named]
+    await require_stored(db, tickers)
+    for version in (wish.reference_version, wish.production_version):
+        await require_version(db, version)
+    if wish.bundle is not None:
+        await require_bundle(db, wish.bundle)
     named = wish.model_dump(exclude_none=True, exclude={"ticker", "tickers"})
-    spec = {**named, "tickers": [parse_ticker(ticker) for ticker in wish.named], "asked_by": f"user {owner}"}
+    spec = {**named, "tickers": tickers, "asked_by": f"user {owner}"}
     job = await start_job(db, kind=JobKind.DRIFT, spec=spec, owner=owner, reason=f"user {owner}")
     await db.commit()
     return DriftRead.of_job(job)

@@ -148,6 +148,12 @@ async def list_versions(db: AsyncSession, *, limit: int) -> Sequence[DataVersion
     return (await db.scalars(newest.limit(limit))).all()
 
 
+async def has_version(db: AsyncSession, version: int) -> bool:
+    """Whether windows were published from a data version of this number."""
+    found = select(DataVersionRow.version).where(DataVersionRow.version == version).limit(1)
+    return await db.scalar(found) is not None
+
+
 async def list_newest_reports(db: AsyncSession, *, after: str | None, limit: int) -> Sequence[QualityReportRow]:
     """The newest quality report of each ticker after ``after``, in alphabetical order."""
     reports = select(QualityReportRow).join(DataVersionRow).ext(distinct_on(QualityReportRow.ticker))

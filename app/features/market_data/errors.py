@@ -64,6 +64,14 @@ class NewTickerQuotaError(ClosecastError):
         self.retry_after_seconds = retry_after_seconds
 
 
+@problem(HTTPStatus.NOT_FOUND, "data-version-not-found", example="no data version 7 was published")
+class DataVersionNotFoundError(ClosecastError):
+    """No windows were ever published from a data version of this number: /data/versions lists those that there are."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"no data version {version} was published")
+
+
 @problem(HTTPStatus.NOT_FOUND, "ticker-not-stored", example="no bars of AAPL are stored", members=("ticker",))
 class TickerNotStoredError(ClosecastError):
     """No bars of this ticker are stored: ask for a forecast of it, which collects them."""

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.paging import page_of
 from app.features.market_data import crud
-from app.features.market_data.errors import TickerNotStoredError
+from app.features.market_data.errors import DataVersionNotFoundError, TickerNotStoredError
 from app.features.market_data.schemas import BarRead, BarsRead, DataVersionRead, QualityRead, TickerRead
 from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
@@ -77,6 +77,17 @@ async def require_stored(db: AsyncSession, tickers: Sequence[str]) -> None:
     stored = {window.ticker for window in await crud.find_newest_windows(db, tickers)}
     if missing := [ticker for ticker in tickers if ticker not in stored]:
         raise TickerNotStoredError(missing[0])
+
+
+async def require_version(db: AsyncSession, version: int | None) -> None:
+    """Raise DataVersionNotFoundError where windows were never published from this data version; None is the newest."""
+    if version is not None and not await crud.has_version(db, version):
+        raise DataVersionNotFoundError(version)
+
+
+async def newest_day(db: AsyncSession, tickers: Sequence[str]) -> date | None:
+    """The day of the newest bar of any of these tickers; None where none of them is stored."""
+    return max((window.cutoff for window in await crud.find_newest_windows(db, tickers)), default=None)
 
 
 async def read_window(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow:

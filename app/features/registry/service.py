@@ -89,6 +89,13 @@ async def read_bundle(db: AsyncSession, bundle_id: str) -> BundleDetails:
     return BundleDetails.model_validate({**row.manifest, **BundleRead.model_validate(row).model_dump()})
 
 
+async def require_bundle(db: AsyncSession, bundle_id: str) -> None:
+    """Raise BundleNotFoundError where no bundle of this id is registered, or its files have been deleted."""
+    row = await crud.find_bundle(db, bundle_id)
+    if row is None or row.files_deleted_at is not None:
+        raise BundleNotFoundError(bundle_id)
+
+
 async def champion_manifest(db: AsyncSession) -> tuple[str, dict[str, Any]]:
     """Id of the champion, and what it says of itself.
 

@@ -8,13 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.core.security import Principal
 from app.features.configuration import service as configuration
-from app.features.market_data.service import require_stored
+from app.features.configuration.errors import InvalidConfigurationError
+from app.features.market_data.service import newest_day, require_stored
 from app.features.training import crud, service
 from app.features.training.errors import JobEndedError, JobNotFoundError
 from app.features.training.schemas import JobAccepted, JobLine, JobRead, JobResult, TrainWish, UpdateWish
 from app.models.training_job import JobKind, JobStatus, TrainingJob
 from app.models.user import Scope
 from app.schemas.page import Page
+from ml_lifecycle.training.config import TrainingConfig
+from ml_lifecycle.training.config_document import DataChoice
+from ml_lifecycle.training.parts import fewest_days
 
 FEW_TICKERS = 10  # so few have hardly a batch to learn from, unless every day of theirs is a cutoff
 MESSAGES = {
@@ -27,15 +31,20 @@ MESSAGES = {
 FIGURES = ("final_train_loss", "final_val_loss", "val_rmse", "val_mae", "naive_val_rmse", "naive_val_mae")
 
 
-async def train(db: AsyncSession, wish: TrainWish, user_id: UUID) -> JobAccepted:
+async def train(db: AsyncSession, wish: TrainWish, user_id: UUID, *, gate_days: int) -> JobAccepted:
     """Have a network trained, in this transaction, and commit.
+
+    Parameters
+    ----------
+    gate_days : trading days that it leaves to the gate, where the defaults do not say how many.
 
     Raises
     ------
     NoChampionConfigError : nothing was named, and the champion is the reference.
-    InvalidConfigurationError, TickerNotStoredError, TrainingInProgressError, NoChampionError
+    InvalidConfigurationError : no network can be trained like this, or on so few days.
+    TickerNotStoredError, TrainingInProgressError, NoChampionError
     """
-    spec = await (_like_the_champion(db) if wish.is_empty else _as_wished(db, wish))
+    spec = await (_like_the_champion(db) if wish.is_empty else _as_wished(db, wish, gate_days))
     return await _start(db, JobKind.TRAIN, spec, user_id, "POST /train")
 
 
@@ -142,7 +151,7 @@ async def _like_the_champion(db: AsyncSession) -> dict[str, Any]:
     return {"content": content, "tickers": tickers}
 
 
-async def _as_wished(db: AsyncSession, wish: TrainWish) -> dict[str, Any]:
+async def _as_wished(db: AsyncSession, wish: TrainWish, gate_days: int) -> dict[str, Any]:
     """The defaults with what was named; validated here, so that nothing waits that cannot be trained."""
     defaults = await configuration.read_defaults(db)
     document = configuration.document_of(defaults.model_dump(include={"metadata", "model", "training", "data"}))
@@ -151,13 +160,30 @@ async def _as_wished(db: AsyncSession, wish: TrainWish) -> dict[str, Any]:
     changes = configuration.given(wish, *([wish.hyperparameters] if wish.hyperparameters else []))
     if 0 < len(wish.named_tickers) <= FEW_TICKERS:
         changes["every_days"] = 1
-    configuration.validated(document, **changes)
+    config = configuration.validated(document, **changes).leaving_to_gate(gate_days)
+    named = {"start_date": wish.start_date, "end_date": wish.end_date}
+    data = document.data.model_copy(update={name: day for name, day in named.items() if day is not None})
+    await _require_days(db, config, data.model_copy(update={"tickers": tuple(tickers)}))
     return {
         "content": {**document.config, **changes},
         "tickers": tickers,
-        "start_date": wish.start_date and wish.start_date.isoformat(),
-        "end_date": wish.end_date and wish.end_date.isoformat(),
+        **data.model_dump(mode="json", include={"start_date", "end_date", "data_version"}),
     }
+
+
+async def _require_days(db: AsyncSession, config: TrainingConfig, data: DataChoice) -> None:
+    """Refuse bars of too few days; how many trading days there are at most is known without a calendar."""
+    known = data.end_date, await newest_day(db, data.tickers)
+    last = min((day for day in known if day is not None), default=None)
+    if data.start_date is None or last is None:
+        return
+    most = max(0, ((last - data.start_date).days + 1) * 5 // 7 + 2)  # five days a week, and two to be sure
+    if most < (needed := fewest_days(config)):
+        raise InvalidConfigurationError(
+            f"from {data.start_date} to {last} there are at most {most} trading days, and {needed} are needed: a "
+            f"window takes {config.input_spec.history_needed} bars, its outcome and the parts after it the others, of "
+            f"which {config.gate_days} are left to the gate"
+        )
 
 
 async def _start(db: AsyncSession, kind: JobKind, spec: dict[str, Any], user_id: UUID, route: str) -> JobAccepted:

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from app.config import Settings
 from app.core.database import DatabaseUnavailableError, DbSession
 from app.core.idempotency import KEY_PROBLEMS, Answer, Key, LogIdentity, answer_once
 from app.core.openapi import problem_responses
@@ -67,7 +68,8 @@ async def train(
     """
 
     async def ask(_: LogIdentity | None) -> Answer:
-        return _accepted(await asking.train(db, wish, user.user_id))
+        settings: Settings = request.app.state.settings
+        return _accepted(await asking.train(db, wish, user.user_id, gate_days=settings.gate_days))
 
     return await answer_once(request, db, user.user_id, key, ask)
 

@@ -88,8 +88,7 @@ def choose(settings: Settings, asked: TrainSpec) -> Chosen:
     data = _data(asked, document.data)
     named = asked.fine_tune or told.fine_tune
     if named is None:
-        days = told.gate_days if "gate_days" in told.model_fields_set else settings.gate_days
-        return Chosen(told.model_copy(update={"gate_days": days}), data, None)
+        return Chosen(told.leaving_to_gate(settings.gate_days), data, None)
     if own:
         raise ConfigurationError("fine-tuning reads its parent's columns, which CLOSECAST_COLUMNS names, not --columns")
     if not data.tickers:

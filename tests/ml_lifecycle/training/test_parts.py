@@ -8,7 +8,7 @@ import pytest
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.look_ahead import future_variants
 from ml_lifecycle.training.pairs import gather
-from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, part_dates, split_ends
+from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, fewest_days, part_dates, split_ends
 from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
 from tests.made_up_bars import make_bars, weekdays
 from tests.ml_lifecycle.conftest import tiny_config, tiny_universe
@@ -145,5 +145,30 @@ def test_at_least_the_days_of_the_gate_are_left_after_calibration(gate_days: int
 
 
 def test_no_more_days_than_the_gate_wants_are_too_few() -> None:
-    with pytest.raises(TooFewPairsError, match="100 trading days are stored, and the newest 100 are the gate's"):
+    with pytest.raises(TooFewPairsError, match="have 100 trading days, and the newest 100 are left to the gate"):
         part_dates(tiny_config(gate_days=100), {"A": make_bars(100)})
+
+
+@pytest.mark.parametrize("gate_days", [0, 50])
+@pytest.mark.parametrize("shares", [(0.5, 0.25, 0.15), (0.7, 0.12, 0.08), (0.2, 0.3, 0.4)])
+def test_with_a_few_days_less_than_the_fewest_no_training_is_possible(
+    gate_days: int, shares: tuple[float, float, float]
+) -> None:
+    """And with a few more one is: days are whole, shares of them are not."""
+    names = ("train_share", "validation_share", "calibration_share")
+    config = tiny_config(**dict(zip(names, shares, strict=True)), gate_days=gate_days, every_days=1)
+    fewest = fewest_days(config)
+
+    def tried(n_days: int) -> None:
+        bars = {"A": make_bars(n_days)}
+        gather(config, bars, part_dates(config, bars))
+
+    with pytest.raises(TooFewPairsError):
+        tried(fewest - 1)
+    tried(fewest + 10)
+
+
+def test_days_that_are_told_need_a_window_with_its_outcome() -> None:
+    told = {"train_end": "2010-01-01", "validation_end": "2011-01-01", "calibration_end": "2012-01-01"}
+
+    assert fewest_days(tiny_config(**told)) == tiny_config().input_spec.history_needed + 30

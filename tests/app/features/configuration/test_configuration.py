@@ -7,11 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.configuration import service
+from app.features.market_data.service import publish_windows
 from app.features.training.run_train import choose
 from app.features.training.train_spec import TrainSpec
 from ml_lifecycle.training.config import load_config
 from tests.app import networks
 from tests.app.accounts import Account
+from tests.app.windows import make_window
 
 SMALL = {
     "metadata": {"name": "small", "for": "a test"},
@@ -123,3 +125,23 @@ async def test_what_is_trained_like_the_champion_learns_from_newer_days(db: Asyn
 
     assert chosen.config == load_config("default", hidden_size=24, gate_days=settings.gate_days)
     assert chosen.data.tickers == ("AAPL", "IBM")
+
+
+async def test_defaults_that_name_bars_which_are_not_there_are_refused(
+    client: httpx.AsyncClient, admin: Account, db: AsyncSession
+) -> None:
+    """Every training that names none of its own would be; nothing is kept."""
+    await publish_windows(db, [make_window("AAPL")])
+    wrong = (
+        ({"tickers": ["AAPL", "NOPE"]}, "ticker-not-stored"),
+        ({"tickers": ["AAPL"], "data_version": 99}, "data-version-not-found"),
+    )
+    for data, problem in wrong:
+        replaced = await client.put("/config", json=SMALL | {"data": data}, headers=admin.headers)
+        changed = await client.post("/config", json={"data": data}, headers=admin.headers)
+        for answer in (replaced, changed):
+            assert (answer.status_code, answer.json()["type"]) == (404, f"/problems/{problem}"), answer.text
+
+    assert (await shown(client, admin))["defaults"]["version"] == 0
+    sound = await client.post("/config", json={"data": {"tickers": ["AAPL"]}}, headers=admin.headers)
+    assert sound.status_code == 200, sound.text

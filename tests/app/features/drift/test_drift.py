@@ -1,6 +1,7 @@
 """Drift from the question over HTTP to the report: a job measures, once, and both say what clients of system A read."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.drift import run_drift
 from app.features.drift.drift_spec import DriftSpec
 from app.features.drift.live_days import LiveDays
+from app.features.market_data.service import publish_windows
 from app.features.registry.service import ensure_reference_champion
 from app.models.drift import DriftReport
 from app.models.score import ScoreDay
@@ -30,6 +32,7 @@ from tests.app import networks
 from tests.app.accounts import Account
 from tests.app.features.drift.conftest import TICKERS
 from tests.app.features.training.conftest import make_trainer
+from tests.app.windows import VERSION, make_window
 
 CLOSES = load_config("closes").input_spec
 
@@ -52,6 +55,14 @@ class Told:
 def settings(settings: Settings, two_versions: Path) -> Settings:
     """With bars."""
     return settings.model_copy(update={"store_uri": str(two_versions)})
+
+
+@pytest.fixture
+async def _published(db: AsyncSession) -> None:
+    """What the API knows of the two versions."""
+    for number in (1, 2):
+        version = replace(VERSION, version=number)
+        await publish_windows(db, [make_window(ticker, version=version) for ticker in TICKERS])
 
 
 def trained_on_the_first_version(store: Path, spec: InputSpec = CLOSES) -> list[dict[str, Any]]:
@@ -80,6 +91,7 @@ async def champion_network(db: AsyncSession, settings: Settings, two_versions: P
     return bundle
 
 
+@pytest.mark.usefixtures("_published")
 async def test_two_versions_as_system_a_asks(
     client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings
 ) -> None:
@@ -237,6 +249,28 @@ async def test_bodies(client: httpx.AsyncClient, admin: Account) -> None:
             await client.delete(f"/train/{answer.json()['task_id']}", headers=admin.headers)
 
 
+@pytest.mark.usefixtures("_published")
+async def test_what_is_not_there_is_not_compared_later(
+    client: httpx.AsyncClient, admin: Account, db: AsyncSession, settings: Settings
+) -> None:
+    """Version, bundle or ticker: at once, and no job waits."""
+    gone = await networks.register(db, networks.write_network(settings.bundles, CLOSES))
+    await db.execute(text("UPDATE bundles SET files_deleted_at = now() WHERE id = :id"), {"id": gone})
+    await db.commit()
+    absent = (
+        ({"reference_version": 3}, "data-version-not-found"),
+        ({"production_version": "v7"}, "data-version-not-found"),
+        ({"bundle": "0" * 64}, "bundle-not-found"),
+        ({"bundle": gone}, "bundle-not-found"),
+        ({"tickers": ["IBM", "NOPE"]}, "ticker-not-stored"),
+    )
+    for body, problem in absent:
+        answer = await client.post("/drift/detect", json=body, headers=admin.headers)
+        assert (answer.status_code, answer.json()["type"]) == (404, f"/problems/{problem}"), (body, answer.text)
+
+    assert (await db.scalars(select(TrainingJob))).all() == []
+
+
 @pytest.fixture
 async def ada(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
     """Who may train."""
@@ -255,6 +289,7 @@ async def test_one_comparison_of_a_user_at_a_time(client: httpx.AsyncClient, adm
     assert second.json()["type"] == "/problems/drift-in-progress"
 
 
+@pytest.mark.usefixtures("_published")
 async def test_what_another_user_asked_for_is_not_there(
     app: FastAPI, client: httpx.AsyncClient, admin: Account, ada: Account, db: AsyncSession, settings: Settings
 ) -> None:

@@ -17,7 +17,7 @@ from ml_lifecycle.training.config import load_config, parse_config
 from tests.app import networks
 from tests.app.accounts import Account
 from tests.app.features.training.conftest import make_trainer
-from tests.app.windows import make_window
+from tests.app.windows import VERSION, make_window
 
 A_BODY = {
     "ticker": "AAPL",
@@ -75,6 +75,8 @@ UNTRAINABLE = [
     (A_BODY | {"learning_rate": 0.0}, 422, "invalid-request"),
     (A_BODY | {"end_date": "2005-01-01"}, 422, "invalid-request"),
     (A_BODY | {"tickers": ["AAPL"]}, 422, "invalid-request"),
+    (A_BODY | {"end_date": "2006-12-31"}, 422, "invalid-configuration"),  # no window, outcome, parts and gate
+    (A_BODY | {"start_date": "2012-12-31", "end_date": "2099-12-31"}, 422, "invalid-configuration"),
     (A_BODY | {"optimizer": "sgd"}, 422, "invalid-request"),
     (A_BODY | {"ticker": "../x"}, 422, "malformed-ticker"),
     (A_BODY | {"ticker": "MSFT"}, 404, "ticker-not-stored"),
@@ -221,15 +223,31 @@ async def test_a_finished_training_tells_its_figures_beside_the_naive_and_no_pla
 
 @pytest.mark.usefixtures("_stored")
 async def test_two_values_of_one_field_and_tickers_that_the_defaults_name_in_vain_are_refused_at_once(
-    client: httpx.AsyncClient, trainer: Account, admin: Account
+    client: httpx.AsyncClient, trainer: Account, admin: Account, db: AsyncSession
 ) -> None:
     for body in ({"hyperparameters": {"seq_length": 20}, "lookback": 30}, {"seq_length": 20, "lookback": 30}):
         answer = await ask(client, trainer, body)
         assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-configuration"), body
         assert "two values are given" in answer.json()["detail"]
-    named = await client.post("/config", json={"data": {"tickers": ["NOPE"]}}, headers=admin.headers)
+    named = await client.post("/config", json={"data": {"tickers": ["AAPL", "IBM"]}}, headers=admin.headers)
     assert named.status_code == 200, named.text
+    await db.execute(text("DELETE FROM serving_windows WHERE ticker = 'IBM'"))
+    await db.commit()
 
     answer = await ask(client, trainer, {"epochs": 1})
 
     assert (answer.status_code, answer.json()["type"]) == (404, "/problems/ticker-not-stored")
+
+
+@pytest.mark.usefixtures("_stored")
+async def test_the_bars_that_the_defaults_name_are_trained_on_unless_others_are_asked_for(
+    client: httpx.AsyncClient, trainer: Account, admin: Account, db: AsyncSession
+) -> None:
+    data = {"tickers": ["IBM"], "start_date": "2001-01-01", "end_date": "2012-12-31", "data_version": VERSION.version}
+    named = await client.post("/config", json={"data": data}, headers=admin.headers)
+    assert named.status_code == 200, named.text
+
+    await ask(client, trainer, {"epochs": 1, "start_date": "2002-01-01"})
+
+    bars = {name: value for name, value in (await spec_of(db)).items() if name != "content"}
+    assert bars == data | {"start_date": "2002-01-01"}
