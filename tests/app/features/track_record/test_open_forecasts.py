@@ -194,6 +194,8 @@ async def test_a_ticker_s_sums_agree_with_numpy(truth: Truth, db: AsyncSession) 
             ]
             wanted = np.sum([np.zeros(len(NAMES)), *inside], axis=0)
             np.testing.assert_allclose([float(row[name]) for name in NAMES], wanted, rtol=0, atol=1e-12)
+            newest = [day for (t, k, s, day) in expected if (t, k, s) == (row["ticker"], kind, 2) and day > since]
+            assert row["newest_outcome"] == max(newest, default=None)
             assert row["forecasts"] == sum((f.ticker, f.kind) == (row["ticker"], kind) for f in frozen)
 
 
