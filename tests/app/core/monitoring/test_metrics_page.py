@@ -4,15 +4,12 @@ import re
 from pathlib import Path
 
 from prometheus_client import REGISTRY
-from prometheus_client.metrics import MetricWrapperBase
 
-from app.core.monitoring import metrics, process_watch, request_meter
-from app.features.monitoring.database_figures import FIGURES
+from app.core.monitoring import metrics
+from tests.told_metrics import Told, name_of, told_metrics
 
 PAGE = Path(__file__).parents[4] / "docs/metrics.md"
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| (?P<type>\w+) \|(?P<labels>[^|]*)\| (?P<by>[^|]+) \| [^|]+ \|$", re.MULTILINE)
-
-Told = dict[str, tuple[str, frozenset[str]]]  # type and labels by name
 
 
 def on_page() -> Told:
@@ -20,22 +17,8 @@ def on_page() -> Told:
     return {row["name"]: (row["type"], frozenset(re.findall(r"`(\w+)`", row["labels"]))) for row in rows}
 
 
-def in_code() -> Told:
-    modules = (metrics, process_watch, request_meter)
-    found = {each for module in modules for each in vars(module).values() if isinstance(each, MetricWrapperBase)}
-    ours = {*found, *process_watch.OF_EVERY_PROCESS}
-    of_process = {
-        name_of(each): (each._type, frozenset(each._labelnames)) for each in ours if isinstance(each, MetricWrapperBase)
-    }
-    return of_process | {f"closecast_{each.name}": ("gauge", frozenset(each.labels)) for each in FIGURES}
-
-
-def name_of(metric: MetricWrapperBase) -> str:
-    return f"{metric._name}_total" if metric._type == "counter" else metric._name
-
-
 def test_the_page_names_each_metric_with_its_type_and_labels() -> None:
-    assert on_page() == in_code()
+    assert on_page() == told_metrics()
 
 
 def test_nothing_is_registered_that_the_page_does_not_name() -> None:
