@@ -125,12 +125,12 @@ class Settings(BaseSettings):
     metrics_enabled: bool = True
     public_track_record: bool = False  # /track-record for everybody, without an account
     worker_metrics_port: int | None = Field(default=None, ge=1, le=65535)  # None: the worker serves no metrics itself
-    database_pool_size: Threads = 5  # per worker
-    database_timeout_seconds: Seconds = 2.0  # a connection or statement that takes longer is a 503
-    log_requests: bool = True  # one line on stderr for each
     # Base address of a collector that takes OTLP over HTTP; None: no spans are recorded.
     otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$", max_length=2_000)] | None = None
     otlp_sample_ratio: float = Field(default=1.0, ge=0.0, le=1.0)  # of traces that begin here; callers decide on theirs
+    database_pool_size: Threads = 5  # per worker
+    database_timeout_seconds: Seconds = 2.0  # a connection or statement that takes longer is a 503
+    log_requests: bool = True  # one line on stderr for each
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_queue_size: Amount = 4096  # prediction log rows that may wait for a commit
     log_retention_months: Annotated[int, Field(ge=1, le=1_200)] | None = (
@@ -159,6 +159,8 @@ class Settings(BaseSettings):
     )  # without a heartbeat their worker is taken for dead
     # A job that told nothing for so long is ended: it hangs, and nothing else is trained meanwhile.
     job_silence_minutes: float = Field(default=180.0, ge=0.01, le=525_600.0)
+    # A worker ends a job that has run for so long, whatever it tells: it may go round in circles.
+    job_longest_hours: float = Field(default=168.0, ge=0.001, le=8_760.0)
 
     # The served model
     gate_days: Annotated[int, Field(ge=0, le=36_500)] = 250  # newest trading days that training leaves to the gate

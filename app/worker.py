@@ -1,8 +1,10 @@
 """The job worker: everything that needs the pipeline, so that the API does not."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Collection, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any
@@ -31,12 +33,15 @@ from app.features.track_record import tasks as track_record_tasks
 from app.features.training import tasks as training_tasks
 from data_pipeline.processing.own_columns import allow
 
+logger = logging.getLogger(__name__)
+
 QUEUES = (DATA_QUEUE, TRAIN_QUEUE)  # what a worker is told to work on; the small one goes with training
 # Jobs at once: while Yahoo is slow about one ticker, stored bars can still be published; a training takes all cores.
 AT_ONCE = {DATA_QUEUE: 4, TRAIN_QUEUE: 1, TRACK_QUEUE: 1}
 # For the jobs at hand, after SIGTERM: a training does not end so soon, it is put back and goes on elsewhere.
 GRACE_SECONDS = {DATA_QUEUE: 20.0, TRAIN_QUEUE: 0.0, TRACK_QUEUE: 20.0}
 STALLED_AFTER_SECONDS = 30  # without a heartbeat; three were due
+AWAY_SECONDS = 2.0  # between two looks whether a database that went away is back
 KEPT = timedelta(days=7)  # failed jobs, for whoever looks into them
 
 
@@ -48,9 +53,11 @@ def possible_queues() -> tuple[str, ...]:
 def run(settings: Settings, queues: Collection[str] = QUEUES) -> None:
     """Work on ``queues`` until SIGTERM or SIGINT, then finish the jobs at hand; a training is put back.
 
+    A database that goes away meanwhile, as for a restart of its own, is waited for.
+
     Raises
     ------
-    DatabaseUnavailableError : there is no database to take jobs from, or it went away: start again.
+    DatabaseUnavailableError : there is no database to take jobs from.
     """
     configure_logging(settings.log_level)
     allow(settings.columns)
@@ -63,6 +70,22 @@ def run(settings: Settings, queues: Collection[str] = QUEUES) -> None:
 
 
 async def _run(settings: Settings, queues: Collection[str]) -> None:
+    """Work until told to end, each time anew when the database has come back."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await _work(settings, queues, told)
+    while not told.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(told.wait(), AWAY_SECONDS)
+            return
+        with suppress(DatabaseUnavailableError):  # it is not back yet
+            await _work(settings, queues, told)
+
+
+async def _work(settings: Settings, queues: Collection[str], told: asyncio.Event) -> None:
+    """Work until told to end, or until the database goes away; where it is away from the beginning, that is raised."""
     async with open_queue(settings) as (app, tools):
         worked_on = list(queues)
         if DATA_QUEUE in queues:
@@ -72,9 +95,15 @@ async def _run(settings: Settings, queues: Collection[str]) -> None:
             registry_tasks.add_mirror(app)
             cleaning_tasks.add_runs(app)
             worked_on.append(TRACK_QUEUE)
-        await restart_stalled_jobs(app)
-        work = [_work_on(app, tools, queue) for queue in worked_on]
-        await _until_told([*work, training_tasks.look_after_jobs(tools), watch_process(process_name("worker"))])
+        try:
+            await restart_stalled_jobs(app)
+            work = [_work_on(app, tools, queue) for queue in worked_on]
+            beside = (training_tasks.look_after_jobs(tools), watch_process(process_name("worker")))
+            await _until_told([*work, *beside], told)
+        except ConnectorException as error:
+            if told.is_set():
+                raise
+            logger.warning("the database went away, it is waited for: %s", error)
 
 
 def add_data_tasks(app: App) -> None:
@@ -105,12 +134,8 @@ async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
     )
 
 
-async def _until_told(work: Collection[Coroutine[Any, Any, None]]) -> None:
-    """Run all of ``work`` until SIGTERM, SIGINT, or the end of one of them; its error is raised."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+async def _until_told(work: Collection[Coroutine[Any, Any, None]], told: asyncio.Event) -> None:
+    """Run all of ``work`` until it is told to end, or one of them ends; its error is raised."""
     tasks = [asyncio.create_task(each) for each in (*work, told.wait())]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

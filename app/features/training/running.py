@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Settings
+from app.core.database import DatabaseUnavailableError
 from app.core.jobs import WorkerTools
 from app.features.training import crud, service
 from app.features.training.process import JobProcess
@@ -27,7 +28,8 @@ from ml_lifecycle.export.writing import sweep_drafts
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # between two looks at what the process told; live enough, and 3,600 events an hour at most
-ONE_MINUTE = timedelta(minutes=1)
+ONE_MINUTE, ONE_HOUR = timedelta(minutes=1), timedelta(hours=1)
+PUT_BACK_SECONDS = 10.0  # for a database that restarts: what takes longer costs the job a lease
 BEATS = 4  # in a lease, at least: three may go amiss
 
 
@@ -73,7 +75,8 @@ class _Run:
         self._lease = lease_of(tools.settings)
         self._longest_silence = tools.settings.job_silence_minutes * ONE_MINUTE
         self._tick = min(TICK_SECONDS, self._lease.total_seconds() / BEATS)
-        self._renewed_at = time.monotonic()
+        self._longest = tools.settings.job_longest_hours * ONE_HOUR
+        self._renewed_at = self._begun_at = time.monotonic()
 
     async def run(self) -> None:
         process = await JobProcess.start(self._tools.settings, self._attempt.kind, self._attempt.spec)
@@ -89,7 +92,7 @@ class _Run:
             await self._clean_up()
 
     async def _watch(self, process: JobProcess) -> bool:
-        """Look on until the process has ended or said nothing for too long.
+        """Look on until the process has ended, has said nothing for too long, or has run for too long.
 
         False where the job is not, or may not be, this worker's any more.
         """
@@ -99,12 +102,20 @@ class _Run:
                 await asyncio.wait({ended}, timeout=self._tick)
                 if not await self._keep_up(process):
                     return False
-                if time.monotonic() - process.told.heard_at > self._longest_silence.total_seconds():
-                    process.told.failure = f"it told nothing for {self._longest_silence / ONE_MINUTE:g} minutes"
+                if (failure := self._why_too_long(process)) is not None:
+                    process.told.failure = failure
                     return True
         finally:
             ended.cancel()
         return True
+
+    def _why_too_long(self, process: JobProcess) -> str | None:
+        now = time.monotonic()
+        if now - process.told.heard_at > self._longest_silence.total_seconds():
+            return f"it told nothing for {self._longest_silence / ONE_MINUTE:g} minutes"
+        if now - self._begun_at > self._longest.total_seconds():
+            return f"it had not ended after {self._longest / ONE_HOUR:g} hours"
+        return None
 
     async def _keep_up(self, process: JobProcess) -> bool:
         """Write what was told and move the lease on; a database that is away is asked again until the lease is over."""
@@ -140,9 +151,14 @@ class _Run:
             await asyncio.sleep(self._tick)
 
     async def _put_back(self) -> None:
-        with suppress(SQLAlchemyError, OSError):  # then its lease runs out
-            async with self._tools.sessions() as db:
-                await service.put_back(db, self._attempt.job_id, self._attempt.number)
+        """Let it wait for another worker; where the database stays away, the lease runs out."""
+        deadline = time.monotonic() + PUT_BACK_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(SQLAlchemyError, DatabaseUnavailableError, OSError):
+                async with self._tools.sessions() as db:
+                    await service.put_back(db, self._attempt.job_id, self._attempt.number)
+                return
+            await asyncio.sleep(self._tick)
 
     async def _clean_up(self) -> None:
         """Delete what the job's process left, unless the job goes on elsewhere."""

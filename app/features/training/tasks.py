@@ -10,6 +10,7 @@ from procrastinate import App, JobContext
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Settings
+from app.core.database import DatabaseUnavailableError
 from app.core.jobs import RUN_TRAINING, TRAIN_QUEUE, WorkerTools, tools_of
 from app.features.training import crud, service
 from app.features.training.running import BEATS, jobs_dir, lease_of, run_attempt
@@ -34,7 +35,7 @@ async def look_after_jobs(tools: WorkerTools) -> None:
     while True:
         try:
             await look_once(tools)
-        except (SQLAlchemyError, OSError) as error:  # the next look is soon
+        except (SQLAlchemyError, DatabaseUnavailableError, OSError) as error:  # the next look is soon
             logger.warning("jobs are not looked after: %s", type(error).__name__)
         await asyncio.sleep(pause_seconds)
 

@@ -373,3 +373,16 @@ async def waiting_jobs(sessions: Sessions) -> int:
     async with sessions() as db:
         asked = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :task AND status IN ('todo', 'doing')")
         return await db.scalar(asked, {"task": FORGET_KEYS}) or 0
+
+
+async def test_a_job_that_goes_on_telling_and_never_ends_is_ended(sessions: Sessions, tools: WorkerTools) -> None:
+    """It may go round in circles, and would keep the only slot for good."""
+    bounded = replace(tools, settings=tools.settings.model_copy(update={"job_longest_hours": 0.001}))
+    job_id = await ask(sessions, "train", ENDLESS)
+
+    await asyncio.wait_for(run_attempt(bounded, job_id, 0), 60)
+
+    job = await look(sessions, job_id)
+    assert (job.status, job.failure) == ("failed", "it had not ended after 0.001 hours")
+    assert children_of(os.getpid(), "quick_child") == []
+    assert left_in(tools.settings) == []
