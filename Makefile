@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow test fuzz faults soak walk check format lock ray gate-study weaknesses clean
+.PHONY: help set-up demo serve mlflow test fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,8 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=… for another port)
 	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
 
-# Apart: the fuzzer, the whole walk, and Ray, which gives its own processes seconds to come up
-APART := tests/fuzz tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py
+# Apart: the fuzzer, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
+APART := tests/fuzz tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py
 
 test: set-up ## All tests with branch coverage, 90 % at least
 	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
@@ -73,6 +73,12 @@ ray: set-up ## What runs on a Ray cluster of this machine gives the same numbers
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run
+
+dashboards: set-up ## Grafana's dashboards anew, from tools/dashboards
+	@$(BIN)/python -m tools.dashboards
+
+dashboards-test: set-up ## Every query of every dashboard, executed by a real Prometheus and PostgreSQL (docs/dashboards.md)
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/dashboards
 
 weaknesses: set-up ## What bandit and pip-audit find, and the lists of parts (CycloneDX) in build/parts
 	@$(BIN)/python -m tools.weaknesses code

@@ -1,29 +1,15 @@
 """The files around the containers agree with each other and with the metrics that exist; no password has a default."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
 
 from app.config import Settings
-from app.core.monitoring import metrics
 
 ROOT = Path(__file__).parents[1]
-DASHBOARD = ROOT / "deploy/grafana/dashboards/closecast.json"
-NAMES_OF_TYPE = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
-WANTED = {
-    "http_requests_total",
-    "http_request_duration_seconds_bucket",
-    metrics.forecasts_total.describe()[0].name + "_total",
-    metrics.inference_seconds.describe()[0].name + "_bucket",
-    metrics.data_age_seconds.describe()[0].name + "_bucket",
-    metrics.source_errors_total.describe()[0].name + "_total",
-    metrics.champion_age_seconds.describe()[0].name,
-}
 
 
 def read_yaml(path: Path) -> Any:
@@ -37,55 +23,20 @@ def services() -> dict[str, Any]:
     return found
 
 
-def existing_names() -> set[str]:
-    """Of every series that we, and the instrumentator, register."""
-    return {
-        family.name + ending for family in REGISTRY.collect() for ending in NAMES_OF_TYPE.get(family.type, ("_info",))
-    }
-
-
-def named_in(text: str) -> set[str]:
-    return set(re.findall(r"\b(?:closecast|http)_[a-z_]+", text))
-
-
-def test_dashboard_asks_for_metrics_that_exist() -> None:
-    shown = {
-        target["expr"] for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel.get("targets", [])
-    }
-
-    assert named_in(" ".join(shown)) <= existing_names()
-    assert named_in(" ".join(shown)) >= WANTED
-
-
-def test_panels_lie_side_by_side_under_names_of_their_own() -> None:
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    cells = [
-        (x, y)
-        for at in (panel["gridPos"] for panel in panels)
-        for x in range(at["x"], at["x"] + at["w"])
-        for y in range(at["y"], at["y"] + at["h"])
-    ]
-
-    assert len(cells) == len(set(cells))
-    assert max(x for x, _ in cells) < 24  # Grafana's columns
-    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
-
-
-def test_dashboard_and_provisioning_mean_the_same_source() -> None:
-    (source,) = read_yaml(ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml")["datasources"]
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-
-    assert {panel["datasource"]["uid"] for panel in panels if panel["type"] != "row"} == {source["uid"]}
-
-
 def test_prometheus_asks_the_ports_that_compose_gives(services: dict[str, Any]) -> None:
-    jobs = read_yaml(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
-    asked = {job["job_name"]: job["dns_sd_configs"][0] for job in jobs if "dns_sd_configs" in job}
+    """By name and over and over, so that each of several containers of a service is asked."""
+    config = read_yaml(ROOT / "deploy/prometheus/prometheus.yml")
+    asked = {job["job_name"]: job["dns_sd_configs"][0] for job in config["scrape_configs"] if "dns_sd_configs" in job}
+    (manager,) = config["alerting"]["alertmanagers"]
 
-    assert asked["closecast-api"]["port"] == int(services["api"]["ports"][0].rsplit(":", 1)[1])
-    assert asked["closecast-worker"]["port"] == int(
-        services["worker"]["environment"]["CLOSECAST_WORKER_METRICS_PORT"]
-    )
+    assert {(each["names"][0], each["port"]) for each in asked.values()} == {
+        ("api", int(services["api"]["expose"][0])),
+        *(
+            (name, int(services[name]["environment"]["CLOSECAST_WORKER_METRICS_PORT"]))
+            for name in ("worker", "trainer")
+        ),
+    }
+    assert (manager["dns_sd_configs"][0]["names"], manager["dns_sd_configs"][0]["port"]) == (["alertmanager"], 9093)
 
 
 def test_every_file_that_compose_mounts_or_builds_from_exists(services: dict[str, Any]) -> None:

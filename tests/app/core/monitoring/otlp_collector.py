@@ -24,6 +24,7 @@ class ToldSpan:
     service: str
     seconds: float
     attributes: dict[str, Any]
+    events: str
 
 
 @dataclass
@@ -116,6 +117,7 @@ def _decoded(body: bytes) -> list[ToldSpan]:
             service=_plain(resource.resource.attributes)["service.name"],
             seconds=(span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
             attributes=_plain(span.attributes),
+            events="".join(map(str, span.events)),
         )
         for resource in request.resource_spans
         for scope in resource.scope_spans
