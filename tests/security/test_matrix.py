@@ -42,6 +42,7 @@ LEFT_OUT = {
     ("/docs/files",),
     *((path, "GET") for path in ("/pages", "/pages/login", "/pages/register", "/pages/keys")),
     *((path, "GET") for path in ("/pages/tickers/{ticker:path}", "/static/{name:path}")),
+    *((f"/pages/{name}", "GET") for name in ("track-record", "models", "operations")),
     *((f"/pages/session/{path}", "POST") for path in ("login", "refresh", "logout")),
 }
 

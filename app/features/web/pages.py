@@ -11,8 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from app.features.web import static_files
+from app.features.web.training_fields import training_fields
 from app.features.web.words import LANGUAGES, language_of, words_of
 from app.schemas.user import SHORTEST_PASSWORD
+from ml_lifecycle.export.manifest import HORIZONS
 
 LANGUAGE_COOKIE: Final = "closecast_language"
 THEME_COOKIE: Final = "closecast_theme"  # written by the switch's script, read here so that no page flashes
@@ -56,7 +58,12 @@ PAGES: Final = (
     Page("/pages", "start"),  # where the language is chosen: a program's `/` takes no query
     Page("/pages/login", "login"),
     Page("/pages/register", "register"),
+    Page("/pages/track-record", "track_record", menu="everybody"),
     Page("/pages/keys", "keys", menu="signed_in"),
+    # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.
+    Page("/pages/tickers/{ticker:path}", "ticker"),
+    Page("/pages/models", "models", menu="admin"),
+    Page("/pages/operations", "operations", menu="admin"),
     # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.
     Page("/pages/tickers/{ticker:path}", "ticker"),
 )
@@ -80,6 +87,8 @@ def templates() -> Environment:
         "plotly_style_id": static_files.plotly_style_id,
         "languages": LANGUAGES,
         "menu": MENU,
+        "horizons": HORIZONS,
+        "training_fields": training_fields,
         "shortest_password": SHORTEST_PASSWORD,
     }
     return environment

@@ -14,6 +14,7 @@ from app.features.track_record.schemas import Kind, LabelRead
 from app.features.web.pages import MENU, PAGES
 from app.features.web.words import FOLDER, LANGUAGES, words_of
 from app.models.user import Scope
+from tests.app.features.web.families import MODELS, OPERATION, RECORD
 
 WEB: Final = FOLDER.parent
 SLUGS: Final = {kind.slug for kind in (*PROBLEMS.values(), *FOUND_ON_THE_WAY_IN.values())}
@@ -30,6 +31,9 @@ LABELS: Final = set(get_args(LabelRead))
 
 # Keys that a script or a template puts together: what comes after their beginning.
 FAMILIES: Final[Mapping[str, Collection[str]]] = {
+    **RECORD,
+    **MODELS,
+    **OPERATION,
     "menu.": {page.name for page in MENU},
     "scope.": {str(scope) for scope in Scope},
     "skill.": LABELS,

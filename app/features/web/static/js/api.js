@@ -33,24 +33,30 @@ export async function problemOf(answer) {
   return new Problem(document, answer.headers.get("retry-after"));
 }
 
-async function send(method, path, body, signal) {
+async function send(method, path, body, signal, given) {
   const token = await accessToken();
-  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const headers = token === null ? { ...given } : { ...given, Authorization: `Bearer ${token}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   return fetch(path, { method, headers, signal, body: body && JSON.stringify(body), credentials: "omit" });
 }
 
 /**
- * The answer of the API: an object, or null where it has no body.
+ * The API's `Response`, whatever it holds: a table to save, a stream of events.
  * Throws `Problem`, or what `fetch` throws where there is no connection.
  */
-export async function call(method, path, { body, signal } = {}) {
-  let answer = await send(method, path, body, signal);
+export async function ask(method, path, { body, signal, headers } = {}) {
+  let answer = await send(method, path, body, signal, headers);
   if (answer.status === 401) {
     await goOn({ anyway: true }); // the token may have been stopped, or this machine's clock be wrong
-    answer = await send(method, path, body, signal);
+    answer = await send(method, path, body, signal, headers);
   }
   if (!answer.ok) throw await problemOf(answer);
+  return answer;
+}
+
+/** What the API answers in JSON, or null where it has no body; throws what `ask` throws. */
+export async function call(method, path, options = {}) {
+  const answer = await ask(method, path, options);
   return answer.status === 204 ? null : answer.json();
 }
 

@@ -2,6 +2,10 @@
 
 export const language = document.documentElement.lang;
 const locale = language === "pt" ? "pt-BR" : "en-GB";
+
+/** Of decimals and of thousands, as Plotly takes them. */
+export const separators = language === "pt" ? ",." : ".,";
+
 const words = await (await fetch(new URL(`../translations/${language}.json`, import.meta.url))).json();
 
 /** The text of a key, with its places in braces filled; a key that is missing shows itself. */
