@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import Any
 
 import httpx
@@ -46,13 +47,15 @@ async def test_a_request_is_one_line_with_its_route_and_its_place_in_the_trace(
     capsys.readouterr()
     sent = {"X-Request-ID": "r-1", "traceparent": TRACEPARENT}
 
+    started = perf_counter()
     answer = await logged_client.get("/api/v1/problems/expired-token/", headers=sent)
+    took_ms = 1000 * (perf_counter() - started)
 
     (line,) = request_lines(capsys)
     assert answer.headers["x-request-id"] == line["request_id"] == "r-1"
     assert line["traceparent"].split("-")[1] == TRACEPARENT.split("-")[1]
     assert (line["method"], line["route"], line["status"]) == ("GET", "/problems/{slug}", 200)
-    assert 0 < line["latency_ms"] < 5000
+    assert 0 < line["latency_ms"] <= took_ms  # however long it takes on a busy machine
     assert "expired-token" not in json.dumps(line)
 
 
