@@ -7,14 +7,16 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
 from pydantic import SecretStr
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.backup import service as backup
@@ -23,19 +25,28 @@ from app.backup.errors import BackupRefusedError, NotEmptyError
 from app.config import Settings
 from app.core.cleaning_lock import BusyError, alone
 from app.core.database import create_engine, session_factory
+from app.core.jobs import WorkerTools
+from app.core.migrations import downgrade, known_revisions, newest_revision, stored_revision
+from app.core.passwords import PasswordHasher
 from app.features.registry import promotion, service
 from app.features.stock_prediction import crud
+from app.features.track_record.chain import seal_days, verify_chain
+from app.features.users.service import create_user
+from app.main import create_app
 from app.models.forecast import Forecast
 from app.supervisor.errors import ServiceError
-from app.supervisor.one_session import one_session
+from app.supervisor.one_session import one_session, own_sessions
 from app.supervisor.postgres import EmbeddedPostgres
 from data_pipeline.storage.feature_store import FeatureStore
+from tests.app.accounts import sign_in
 from tests.app.bundles import write_bundle_with
 from tests.app.freezing import freeze
+from tests.app.serving import SECRET
 from tests.app.windows import make_window
 from tests.data_pipeline.storage.rows import make_rows
 from tests.database import migrated_template, temporary_database
 
+PASSWORD = "correct horse battery 7"
 DAYS = [date(2024, 1, day) for day in (2, 3, 4, 5)]
 TABLES = (
     "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
@@ -68,10 +79,11 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
 
 
 async def _install(settings: Settings) -> Forecast:
-    """A reference, a former champion, two versions of bars, a frozen forecast, a waiting job."""
+    """A reference, a former champion, two versions of bars, a frozen forecast whose day is sealed, an administrator."""
     store = FeatureStore(settings.bars_uri)
     for price in (1.0, 2.0):
         store.merge(make_rows("AAA", DAYS, [price] * 4))
+    passwords = PasswordHasher(1)
     engine = create_engine(settings)
     try:
         sessions: async_sessionmaker[AsyncSession] = session_factory(engine)
@@ -79,6 +91,10 @@ async def _install(settings: Settings) -> Forecast:
         async with sessions() as db:
             bundle = await service.register_bundle(db, write_bundle_with(settings.bundles, seed=5))
             await promotion.force(db, bundle, reason="a test", by="ann")
+            await create_user(db, passwords, email="root@example.org", password=PASSWORD, admin=True)
+        passwords.close()
+        later = datetime.now(UTC) + timedelta(days=2)
+        assert await seal_days(WorkerTools(settings, sessions, clock=lambda: later)) == 1
         return forecast
     finally:
         await engine.dispose()
@@ -168,6 +184,87 @@ async def test_the_same_forecast_is_read_and_still_frozen(taken: Taken, restored
     assert [store.read_bar_arrays("AAA", version.version).close[0] for version in store.versions()] == [1.0, 2.0]
     with psycopg.connect(url_of(restored)) as connection, pytest.raises(psycopg.errors.RestrictViolation):
         connection.execute("UPDATE forecasts SET anchor = 1")
+
+
+async def test_the_chain_over_frozen_forecasts_is_whole_and_still_tells_a_change(
+    taken: Taken, restored: Settings
+) -> None:
+    """As `closecast verify-log` finds it; what was sealed before the disaster is what it is held against."""
+    async with own_sessions(taken.settings) as sessions:
+        noted = (await verify_chain(sessions)).head
+    assert noted is not None
+    async with own_sessions(restored) as sessions:
+        whole = await verify_chain(sessions, noted_head=noted.head)
+        with psycopg.connect(url_of(restored)) as connection:
+            change_behind_the_triggers(connection, taken.forecast.anchor + 1)
+        changed = await verify_chain(sessions)
+        with psycopg.connect(url_of(restored)) as connection:
+            change_behind_the_triggers(connection, taken.forecast.anchor)
+
+    assert (whole.days, whole.forecasts, whole.findings) == (1, 1, ())
+    assert whole.head == noted
+    assert [finding.forecast_id for finding in changed.findings] == [taken.forecast.id]
+
+
+def change_behind_the_triggers(connection: psycopg.Connection, anchor: float) -> None:
+    connection.execute("ALTER TABLE forecasts DISABLE TRIGGER ALL")
+    connection.execute("UPDATE forecasts SET anchor = %s", [anchor])
+    connection.execute("ALTER TABLE forecasts ENABLE ALWAYS TRIGGER forecasts_are_append_only")
+
+
+async def test_who_had_an_account_signs_in_with_the_scopes_he_had(restored: Settings) -> None:
+    settings = restored.model_copy(update={"jwt_secret": SecretStr(SECRET)})
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        account = await sign_in(client, email="root@example.org", password=PASSWORD)
+        users = await client.get("/users", headers=account.headers)
+
+    assert users.status_code == 200  # administrators alone may ask
+
+
+@pytest.fixture
+def owned_database() -> Iterator[str]:
+    """An empty database of a PostgreSQL role that is no superuser, as managed servers give one."""
+    with temporary_database() as url, psycopg.connect(url, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        connection.execute("CREATE ROLE closecast_owner LOGIN")
+        connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO closecast_owner").format(name))
+        yield make_url(url).set(username="closecast_owner").render_as_string(hide_password=False)
+        connection.execute("REASSIGN OWNED BY closecast_owner TO CURRENT_USER")
+        connection.execute("DROP OWNED BY closecast_owner")
+        connection.execute("DROP ROLE closecast_owner")
+
+
+def test_another_role_that_is_no_superuser_owns_all_that_it_restores(
+    taken: Taken, owned_database: str, tmp_path: Path
+) -> None:
+    """Owners and grants of the first server are not in an archive: its roles need not exist on the second."""
+    target = Settings(_env_file=None, home=tmp_path / "new", database_url=SecretStr(owned_database))
+
+    backup.restore(target, taken.file)
+
+    with psycopg.connect(owned_database) as connection:
+        owners = {row[0] for row in connection.execute("SELECT tableowner FROM pg_tables WHERE schemaname = 'public'")}
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            connection.execute("DELETE FROM forecasts")
+    assert owners == {"closecast_owner"}
+    assert _digests(owned_database)["public.users"] == taken.rows["public.users"]
+
+
+def test_an_archive_of_the_release_before_is_brought_up_to_date(taken: Taken, tmp_path: Path) -> None:
+    before = sorted(known_revisions())[-2]
+    with temporary_database(migrated_template()) as old, temporary_database() as new:
+        downgrade(old, before)
+        source = taken.settings.model_copy(update={"database_url": SecretStr(old)})
+        assert backup.back_up(source, tmp_path / "old.tar").revision == before
+        target = Settings(_env_file=None, home=tmp_path / "new", database_url=SecretStr(new))
+        backup.restore(target, tmp_path / "old.tar")
+
+        assert stored_revision(new) == newest_revision()
 
 
 async def test_ledgers_go_on_where_they_were(taken: Taken, restored: Settings) -> None:
