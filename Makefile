@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow test fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
+.PHONY: help set-up demo serve mlflow test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,12 +27,18 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=… for another port)
 	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
 
-# Apart: the fuzzer, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
-APART := tests/fuzz tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py
+# Apart: the fuzzer, the browser, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
+APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py
 
 test: set-up ## All tests with branch coverage, 90 % at least
 	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--cov --cov-report=term --cov-fail-under=90
+
+web-test: set-up ## Every page in a real Chromium: flows, axe, no word to another host; about four minutes, needs chromium
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/web
+
+screenshots: set-up ## Every page at a desk and on a phone, light and dark, into docs/screenshots; needs chromium
+	@$(BIN)/python -m tests.web.screenshots
 
 fuzz: set-up ## 100 cases of each operation as user and as admin, 10,000 tickers; CASES=1000 for the long run
 	@FUZZ_CASES="$(or $(CASES),100)" $(BIN)/python -m pytest -p no:xdist --quiet tests/fuzz

@@ -71,6 +71,16 @@ async def test_no_script_and_no_style_inside_a_page_would_run(pages: FastAPI, ad
     assert page.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("address", ["/", *ADDRESSES])
+async def test_without_scripts_a_page_says_what_it_needs_and_shows_no_forecast(pages: FastAPI, address: str) -> None:
+    async with client_of(pages) as client:
+        page = await client.get(address, headers=BROWSER)
+
+    assert "<noscript>" in page.text
+    assert "no investment advice" in page.text
+    assert '<div id="forecast">' not in page.text
+
+
 async def test_every_module_finds_its_neighbours(pages: FastAPI) -> None:
     """Relative to itself, below the one digest that all files share."""
     scripts = [path for path in static_files.own_files() if path.endswith(".js")]

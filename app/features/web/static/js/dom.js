@@ -14,6 +14,24 @@ export function h(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+/**
+ * Have `work(elements)` done when a form is sent. Its buttons stand disabled in the page until then, and while it runs:
+ * before the script is there a form has nowhere to go, and nothing is asked for twice.
+ */
+export function onSubmit(form, work) {
+  const enable = (enabled) => form.querySelectorAll("[type=submit]").forEach((button) => (button.disabled = !enabled));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    enable(false);
+    try {
+      await work(form.elements);
+    } finally {
+      enable(true);
+    }
+  });
+  enable(true);
+}
+
 /** Say something where screen readers hear it; `kind` is good, bad or nothing. */
 export function say(text, kind = "") {
   byId("message").replaceChildren(...(text ? [h("p", { class: `notice ${kind}` }, text)] : []));

@@ -2,7 +2,7 @@
 // typed can be asked for too: the ticker's page then has it collected.
 
 import { read } from "./api.js";
-import { byId, h } from "./dom.js";
+import { byId, h, onSubmit } from "./dom.js";
 import { isSignedIn } from "./session.js";
 import { t } from "./words.js";
 
@@ -83,7 +83,6 @@ input.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 input.addEventListener("blur", close);
-byId("search").addEventListener("submit", (event) => {
-  event.preventDefault();
+onSubmit(byId("search"), () => {
   open(chosen >= 0 ? options()[chosen].firstChild.textContent : typed());
 });

@@ -1,15 +1,18 @@
-import { call, inWords, read } from "../api.js";
-import { byId, h, say, table } from "../dom.js";
+import { call, read } from "../api.js";
+import { attempt } from "../attempt.js";
+import { byId, h, onSubmit, say, table } from "../dom.js";
 import { needSession } from "../layout.js";
 import { scopes } from "../session.js";
 import { instant, t } from "../words.js";
 
-const EXAMPLE = "PETR4.SA"; // any would do: what is not stored is collected
+const EXAMPLE = "PETR4.SA"; // where nothing is stored yet: it is collected
 
 /** Show a key and a command with it, until the reader hides it or leaves the page. */
-function showNewKey(key) {
+async function showNewKey(key) {
+  const { items } = await read("/tickers", { limit: 1 });
+  const ticker = items[0]?.ticker ?? EXAMPLE;
   byId("key-text").value = key;
-  byId("curl-text").value = `curl -H 'X-API-Key: ${key}' '${location.origin}/predict/${EXAMPLE}'`;
+  byId("curl-text").value = `curl -H 'X-API-Key: ${key}' '${location.origin}/predict/${ticker}'`;
   byId("new-key").hidden = false;
   byId("new-key-heading").focus();
 }
@@ -59,25 +62,14 @@ async function showKeys() {
   byId("keys").replaceChildren(found.length ? table(t("keys.list"), head, found.map(row)) : h("p", {}, t("keys.no_keys")));
 }
 
-/** Do it, and say in words why it failed. */
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    say(inWords(error), "bad");
-  }
-}
-
-byId("make").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const { name, days } = event.target.elements;
+onSubmit(byId("make"), async ({ name, days }) => {
   const wanted = [...document.querySelectorAll("#key-scopes input:checked")].map((box) => box.value);
   await attempt(async () => {
     const body = { name: name.value, scopes: wanted, expires_in_days: days.value ? Number(days.value) : null };
     const made = await call("POST", "/auth/api-keys", { body });
     say("");
     name.value = "";
-    showNewKey(made.key);
+    await showNewKey(made.key);
     await showKeys();
   });
 });

@@ -1,11 +1,9 @@
 import { inWords, problemOf } from "../api.js";
-import { byId, say } from "../dom.js";
+import { byId, onSubmit, say } from "../dom.js";
 import { nextPage } from "../layout.js";
 import { begin } from "../session.js";
 
-byId("form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const { email, password } = event.target.elements;
+onSubmit(byId("form"), async ({ email, password }) => {
   try {
     await begin(email.value, password.value);
     location.assign(nextPage());

@@ -1,4 +1,5 @@
-import { inWords, read } from "../api.js";
+import { read } from "../api.js";
+import { attempt } from "../attempt.js";
 import { byId, facts, h, say, table } from "../dom.js";
 import { needSession } from "../layout.js";
 import "../search.js";
@@ -94,21 +95,22 @@ async function show() {
   await explain(forecast);
 }
 
-/** Do it, and say in words why it failed; what the reader stopped has not failed. */
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    if (error.name === "AbortError") return say(t("ticker.stopped"));
-    say(inWords(error), "bad");
-  }
-}
+/** Show it; what the reader stopped has not failed. */
+const tryToShow = () =>
+  attempt(async () => {
+    try {
+      await show();
+    } catch (error) {
+      if (error.name !== "AbortError") throw error;
+      say(t("ticker.stopped"));
+    }
+  });
 
 byId("heading").textContent = ticker;
 document.title = `${ticker} · Closecast`;
 byId("ticker-input").value = ticker;
 byId("choices").addEventListener("submit", (event) => event.preventDefault());
-for (const choice of ["days-ahead", "as-of"]) byId(choice).addEventListener("change", () => attempt(show));
+for (const choice of ["days-ahead", "as-of"]) byId(choice).addEventListener("change", tryToShow);
 
 await needSession();
-await attempt(show);
+await tryToShow();
