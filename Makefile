@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
+.PHONY: help set-up demo serve mlflow env compose-test test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ serve: set-up ## The API and its worker on the embedded database (needs CLOSECAS
 
 mlflow: set-up ## What trainings told MLflow, as pages at 127.0.0.1:5000 (PORT=… for another port)
 	@$(BIN)/python -m cli.mlflow_ui $(if $(PORT),--port "$(PORT)")
+
+env: ## A .env with random secrets, for docker compose; one that is there stays
+	@tools/env
+
+compose-test: set-up ## Every image built and the whole compose file run, each container killed once: about 25 minutes
+	@$(BIN)/python -m tests.containers.walk $(if $(BUILT),--built)
 
 # Apart: the fuzzer, the browser, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
 APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py

@@ -1,4 +1,4 @@
-"""`make mlflow`: MLflow's own pages over what trainings told it, for this machine alone."""
+"""`make mlflow`, and compose by its profile: MLflow's own pages over what trainings told it, for this machine alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ LOOPBACK = "127.0.0.1"
 PORT = 5000
 
 
-def command(port: int) -> list[str]:
-    """The server, at a loopback address whatever MLflow's own variables say.
+def command(host: str, port: int) -> list[str]:
+    """The server, at ``host`` whatever MLflow's own variables say, answering who calls this machine by a loopback name.
 
     The store is told by the environment: its address may hold a password, and arguments can be read by everybody.
     """
-    server = [sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    server = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     return [*server, "--allowed-hosts", f"{LOOPBACK}:*,localhost:*"]
 
 
@@ -27,7 +27,8 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(prog="python -m cli.mlflow_ui", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT)
-    port = parser.parse_args().port
+    parser.add_argument("--host", default=LOOPBACK, help="0.0.0.0 in a container that publishes it to this machine")
+    given = parser.parse_args()
     tracker = tracker_of(read_settings())
     if tracker is None:
         err.print("nothing is tracked: CLOSECAST_TRACKING is false, or MLflow is not installed")
@@ -38,8 +39,8 @@ def main() -> None:
     tracker.artifacts.mkdir(parents=True, exist_ok=True)
     stores = {"MLFLOW_BACKEND_STORE_URI": tracker.uri, "MLFLOW_ARTIFACTS_DESTINATION": tracker.artifacts.as_uri()}
     stores["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # judges of language models: none of them here
-    err.print(f"http://{LOOPBACK}:{port} in a few seconds; Ctrl-C ends it")
-    os.execve(sys.executable, command(port), {**tracker.environment, **stores})  # noqa: S606 (no shell)
+    err.print(f"http://{LOOPBACK}:{given.port} in a few seconds; Ctrl-C ends it")
+    os.execve(sys.executable, command(given.host, given.port), {**tracker.environment, **stores})  # noqa: S606 (no shell)
 
 
 if __name__ == "__main__":

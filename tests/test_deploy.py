@@ -10,6 +10,7 @@ import yaml
 from app.config import Settings
 
 ROOT = Path(__file__).parents[1]
+READER = "./deploy/grafana/reader.sql"
 
 
 def read_yaml(path: Path) -> Any:
@@ -24,20 +25,35 @@ def services() -> dict[str, Any]:
 
 
 def test_prometheus_asks_the_ports_that_compose_gives(services: dict[str, Any]) -> None:
-    jobs = read_yaml(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
-    asked = {job["job_name"]: job["dns_sd_configs"][0] for job in jobs if "dns_sd_configs" in job}
+    """By name and over and over, so that each of several containers of a service is asked."""
+    config = read_yaml(ROOT / "deploy/prometheus/prometheus.yml")
+    asked = {job["job_name"]: job["dns_sd_configs"][0] for job in config["scrape_configs"] if "dns_sd_configs" in job}
+    (manager,) = config["alerting"]["alertmanagers"]
 
-    assert asked["closecast-api"]["port"] == int(services["api"]["ports"][0].rsplit(":", 1)[1])
-    assert asked["closecast-worker"]["port"] == int(services["worker"]["environment"]["CLOSECAST_WORKER_METRICS_PORT"])
+    assert {(each["names"][0], each["port"]) for each in asked.values()} == {
+        ("api", int(services["api"]["expose"][0])),
+        *(
+            (name, int(services[name]["environment"]["CLOSECAST_WORKER_METRICS_PORT"]))
+            for name in ("worker", "trainer")
+        ),
+    }
+    assert (manager["dns_sd_configs"][0]["names"], manager["dns_sd_configs"][0]["port"]) == (["alertmanager"], 9093)
 
 
 def test_every_file_that_compose_mounts_or_builds_from_exists(services: dict[str, Any]) -> None:
     mounted = {volume.split(":")[0] for service in services.values() for volume in service.get("volumes", [])}
-    files = {path for path in mounted if path.startswith(".")}
+    folders = {path for path in mounted if path.startswith(".")} - {READER}
     built = {service["build"].get("dockerfile", "Dockerfile") for service in services.values() if "build" in service}
 
-    assert files == {"./deploy/prometheus", "./deploy/grafana/provisioning", "./deploy/grafana/dashboards"}
-    assert all((ROOT / path).is_dir() and any((ROOT / path).rglob("*.*")) for path in files)
+    assert (ROOT / READER).is_file()
+    assert folders == {
+        "./deploy/alertmanager",
+        "./deploy/compose",
+        "./deploy/grafana/dashboards",
+        "./deploy/grafana/provisioning",
+        "./deploy/prometheus",
+    }
+    assert all((ROOT / path).is_dir() and any((ROOT / path).rglob("*.*")) for path in folders)
     assert all((ROOT / path).is_file() for path in built)
 
 
@@ -46,18 +62,23 @@ def test_no_password_has_a_default(services: dict[str, Any]) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     secrets = re.findall(r"\$\{(\w*(?:PASSWORD|SECRET))(\S*)", text)
 
-    assert {name for name, _ in secrets} == {"CLOSECAST_JWT_SECRET", "POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}
+    assert {name for name, _ in secrets} == {
+        "CLOSECAST_JWT_SECRET",
+        "POSTGRES_PASSWORD",
+        "GRAFANA_PASSWORD",
+        "GRAFANA_DATABASE_PASSWORD",
+    }
     assert all(rest.startswith(":?") for _, rest in secrets)
 
 
 def test_our_containers_get_the_settings_of_the_file_and_nobody_else_s_secrets(services: dict[str, Any]) -> None:
     ours = {name: service for name, service in services.items() if "build" in service}
 
-    assert set(ours) == {"migrate", "api", "worker", "trainer", "train"}
+    assert set(ours) == {"migrate", "api", "worker", "trainer", "train", "mlflow"}
     for name, service in ours.items():
         given = service["environment"]
         assert service["env_file"] == ".env"
-        assert given["POSTGRES_PASSWORD"] == given["GRAFANA_PASSWORD"] == ""
+        assert {given[f"{whose}_PASSWORD"] for whose in ("POSTGRES", "GRAFANA", "GRAFANA_DATABASE")} == {""}
         assert bool(given["CLOSECAST_JWT_SECRET"]) is (name == "api")
 
 

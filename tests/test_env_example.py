@@ -10,7 +10,7 @@ from app.config import Settings
 
 ROOT = Path(__file__).parents[1]
 LINE = re.compile(r"^(?:# )?(?P<name>[A-Z][A-Z0-9_]+)=(?P<value>.*)$")
-COMPOSE_ONLY = {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "GRAFANA_DATABASE_PASSWORD"}
 
 
 def entries() -> dict[str, str]:
