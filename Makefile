@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow env compose-test test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test weaknesses clean
+.PHONY: help set-up demo serve mlflow env compose-test test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test operations-test weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ compose-test: set-up ## Every image built and the whole compose file run, each c
 	@$(BIN)/python -m tests.containers.walk $(if $(BUILT),--built)
 
 # Apart: the fuzzer, the browser, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
-APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py
+APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py tests/operations
 
 test: set-up ## All tests with branch coverage, 90 % at least
 	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
@@ -91,6 +91,9 @@ dashboards: set-up ## Grafana's dashboards anew, from tools/dashboards
 
 dashboards-test: set-up ## Every query of every dashboard, executed by a real Prometheus and PostgreSQL (docs/dashboards.md)
 	@$(BIN)/python -m pytest -p no:xdist --quiet tests/dashboards
+
+operations-test: set-up ## Every alert by its unit test, from a fault to a message, and exact counts over processes that end: about two minutes
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/operations
 
 weaknesses: set-up ## What bandit and pip-audit find, and the lists of parts (CycloneDX) in build/parts
 	@$(BIN)/python -m tools.weaknesses code
