@@ -87,7 +87,12 @@ def _ask(question: dict[str, str | None]) -> Any:
             return _exchange(process, line)
         except OSError:
             _end(process)
-    return _exchange(_started(), line)
+    process = _started()
+    try:
+        return _exchange(process, line)
+    except OSError:  # killed while it worked, where memory is short: whoever asked is told, nobody else waits for it
+        _end(process)
+        raise
 
 
 def _from_idle() -> Process | None:

@@ -10,6 +10,7 @@ from time import perf_counter, sleep
 import pytest
 
 from app.core.hashing_process import NICENESS
+from app.core import passwords
 from app.core.passwords import MOST_WAITING, HashingBusyError, PasswordHasher, _idle
 
 PASSWORD = "seven green herons wade"
@@ -90,6 +91,29 @@ async def test_a_process_that_was_killed_is_replaced(hasher: PasswordHasher) -> 
 
     assert await hasher.verify(PASSWORD, hashed)
     assert not set(_idle) & set(killed)
+
+
+async def test_a_process_that_dies_at_its_work_is_seen_to_its_end(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked is told; nothing of it is left running or open."""
+    started: list[passwords.Process] = []
+
+    def dying() -> passwords.Process:
+        command = [sys.executable, "-c", "input()"]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        return started[-1]
+
+    monkeypatch.setattr(passwords, "_idle", [])
+    monkeypatch.setattr(passwords, "_started", dying)
+
+    with pytest.raises(OSError, match="has ended"):
+        await hasher.hash(PASSWORD)
+
+    (process,) = started
+    assert process.returncode == 0
+    assert process.stdout is not None
+    assert process.stdout.closed
 
 
 async def test_what_is_no_hash_is_told_and_harms_nobody_else(hasher: PasswordHasher) -> None:
