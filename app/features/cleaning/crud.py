@@ -11,10 +11,10 @@ from app.models.challenge import Challenge, ShadowDecision
 from app.models.forecast import Forecast
 from app.models.market_data import QualityReportRow
 from app.models.promotion import BundleRow, Promotion
-from app.models.score import Score, ScoredSeries
+from app.models.score import OpenForecast, ScoredSeries
 from app.models.serving_window import ServingWindowRow
 from app.models.training_job import JobStatus, TrainingJob, TrainingJobEvent
-from ml_lifecycle.export.manifest import STEPS, BundleKind
+from ml_lifecycle.export.manifest import BundleKind
 
 ABBREVIATION = 6  # characters by which a command may name a bundle, so those by which a job's specification may
 UNDER_WAY = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -125,4 +125,4 @@ def _to_be_scored() -> Select[int]:
 
 def _not_scored() -> ColumnElement[bool]:
     """Of a forecast: its last step has no outcome yet, whatever the others have."""
-    return ~exists().where(and_(Score.forecast_id == Forecast.id, Score.step == STEPS))
+    return exists().where(OpenForecast.forecast_id == Forecast.id)
