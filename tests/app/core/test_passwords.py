@@ -9,8 +9,8 @@ from time import perf_counter, sleep
 
 import pytest
 
-from app.core.hashing_process import NICENESS
 from app.core import passwords
+from app.core.hashing_process import NICENESS
 from app.core.passwords import MOST_WAITING, HashingBusyError, PasswordHasher, _idle
 
 PASSWORD = "seven green herons wade"
