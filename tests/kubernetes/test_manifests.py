@@ -69,7 +69,8 @@ def test_every_object_is_valid_in_several_versions_of_kubernetes(thing: Object, 
     """Strictly: a field that does not exist is an error."""
     if thing["kind"] not in NOT_KUBERNETES_OWN:
         kubernetes_validate.validate(thing, version, strict=True)
-    for pod in pods(thing):  # inside of what others define, too
+        return
+    for pod in pods(thing):  # inside of what others define
         whole = {"apiVersion": "v1", "kind": "Pod", "metadata": pod.get("metadata", {}), "spec": pod["spec"]}
         kubernetes_validate.validate(whole, version, strict=True)
 
