@@ -5,11 +5,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.web.browser import CHROMIUM, LOOKS, Look, Watch, chromium
 from tests.web.installation import Installation, installed
 from tests.web.laboratory import Laboratory, laboratory
+
+expect.set_options(timeout=20_000)  # milliseconds: a machine that does other work as well draws charts slowly
 
 
 @pytest.fixture(scope="session")

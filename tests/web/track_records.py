@@ -1,0 +1,63 @@
+"""A track record with content: live forecasts of the sample's past, frozen and scored by the service's own code.
+
+The clock is the test's: each forecast is frozen before its first target day opened, as a process of that day would.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.config import Settings
+from app.features.market_data.service import publish_windows
+from app.features.registry.champion import Champion
+from app.features.track_record.service import score_final_steps
+from data_pipeline.publishing import build_serving_windows
+from data_pipeline.run_pipeline import collect
+from data_pipeline.serving_window import DataVersion, ServingWindow
+from data_pipeline.sources.sample_source import SampleSource
+from data_pipeline.storage.feature_store import FeatureStore
+from tests.app import networks
+from tests.app.features.track_record.truth import Truth, version
+
+TICKERS = ("AAPL", "IBM", "MSFT")
+FORECASTS = 30  # of each ticker
+EVERY = 5  # trading days between two of them
+
+
+async def make_record(settings: Settings, sessions: async_sessionmaker[AsyncSession]) -> Truth:
+    """Bars stored and published, a network and the reference that forecast them, all scored; gives the installation."""
+    truth = Truth(settings, sessions)
+    store = FeatureStore(settings.bars_uri)
+    collect(store, SampleSource(), TICKERS)
+    reference = await truth.champion()
+    async with sessions() as db:
+        network = await networks.register(db, networks.write_network(settings.bundles))
+        await networks.promote(db, network)
+    champions = (reference, await truth.champion())
+    newest = _windows(store, settings, None)
+    days = newest[0].bars.trading_day.astype(object)[-FORECASTS * EVERY - 1 :: EVERY]
+    for number, day in enumerate(days, start=1):
+        await _live_through(truth, champions, _as_of(store, settings, day, version(number)))
+    await score_final_steps(truth.tools)
+    async with sessions() as db:
+        await publish_windows(db, newest)  # as the installation has them: from a file, all of the newest version
+    return truth
+
+
+async def _live_through(truth: Truth, champions: Sequence[Champion], windows: Sequence[ServingWindow]) -> None:
+    await truth.publish(*windows)
+    for window in windows:
+        for champion in champions:
+            await truth.freeze(champion, window.ticker)
+
+
+def _as_of(store: FeatureStore, settings: Settings, day: date, known: DataVersion) -> list[ServingWindow]:
+    """The windows that a live source would have brought on a past day."""
+    return [replace(window, as_of=None, live=True, data_version=known) for window in _windows(store, settings, day)]
+
+
+def _windows(store: FeatureStore, settings: Settings, day: date | None) -> list[ServingWindow]:
+    found = build_serving_windows(store, TICKERS, as_of=day, final_after=settings.final_after)
+    return sorted(found, key=lambda window: window.ticker)
