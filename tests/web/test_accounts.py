@@ -104,6 +104,7 @@ def test_tabs_refresh_one_after_the_other(new_context: Callable[..., BrowserCont
     context = new_context()
     first = context.new_page()
     log_in(first, USER)
+    expect(first.get_by_role("button", name="Log out")).to_be_visible()  # its own refresh is over
     running, most, asked = 0, 0, 0
 
     def slowly(route: Route) -> None:
