@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
@@ -29,6 +29,7 @@ from app.core.migrations import upgrade
 from app.features.registry.crud import live_figures
 from app.features.track_record import service
 from app.models.forecast import Forecast
+from app.models.score import OpenForecast, Score, TickerScoreDay, TickerScoreSum
 from app.models.serving_window import ServingWindowRow
 from ml_lifecycle.export.manifest import STEPS
 from tests.app.features.track_record.truth import Truth, windows_at
@@ -103,6 +104,7 @@ async def measure(settings: Settings, url: str, *, scores: int, tickers: int) ->
     await asyncio.to_thread(upgrade, url)
     took["migration"] = perf_counter() - started
     _at_once(url, "ANALYZE")
+    await _tell_sizes(truth)
     took |= await _ask(truth, tickers)
     await truth.publish(late)
     _copy_window(url, tickers)
@@ -141,6 +143,14 @@ def _at_once(url: str, *statements: str, **told: object) -> None:
     with psycopg.connect(url) as connection:
         for statement in statements:
             connection.execute(statement, told if "%(" in statement else None)
+
+
+async def _tell_sizes(truth: Truth) -> None:
+    async with truth.tools.sessions() as db:
+        rows = (await db.execute(select(func.count()).select_from(Score))).scalar_one()
+        for model in (Score, TickerScoreDay, TickerScoreSum, OpenForecast):
+            size = (await db.execute(select(func.pg_total_relation_size(model.__tablename__)))).scalar_one()
+            print(f"  {model.__tablename__}: {size / rows:.0f} bytes a score, indexes included")
 
 
 async def _ask(truth: Truth, tickers: int) -> dict[str, float]:
