@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from fastapi import FastAPI
 from sqlalchemy import QueuePool
@@ -24,8 +25,7 @@ from app.features.stock_prediction.log_writer import PredictionLogWriter
 @asynccontextmanager
 async def watched(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[None]:
     """Fill ``app.state.database_figures``, and watch this process; its sessions, passwords and log must be there."""
-    pool = engine.pool
-    assert isinstance(pool, QueuePool)  # noqa: S101 (tells the type checker what `create_engine` makes)
+    pool = cast(QueuePool, engine.pool)  # what `create_engine` makes
     passwords: PasswordHasher = app.state.passwords
     log: PredictionLogWriter = app.state.prediction_log
     app.state.database_figures = figures = DatabaseFigures(app.state.session_factory)
