@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -16,6 +17,7 @@ from app.core.jobs import defer
 from app.features.monitoring import database_figures
 from app.features.monitoring.database_figures import DatabaseFigures, months_ahead
 from app.features.registry.service import ensure_reference_champion
+from app.features.training.service import recover
 from app.models.drift import DriftReport
 from app.models.live_skill import LiveSkill
 from app.models.training_job import TrainingJob
@@ -179,3 +181,17 @@ async def test_a_database_that_does_not_answer_is_told_and_holds_up_no_scrape(
     assert ("live_tickers", ()) in told(figures)
     monkeypatch.setattr(database_figures, "TOLD_FOR_SECONDS", 0.0)
     assert told(figures).keys() == {("database_up", ()), ("figures_age_seconds", ())}
+
+
+async def test_a_lease_that_ran_out_is_counted_once_by_whoever_notices(db: AsyncSession) -> None:
+    def counted() -> float:
+        return REGISTRY.get_sample_value("closecast_training_lease_expiries_total") or 0.0
+
+    before = counted()
+    db.add(TrainingJob(kind="train", reason="asked", spec={}, status="running", attempt=1, lease_until=LONG_AGO))
+    await db.commit()
+
+    for _ in range(2):
+        await recover(db, patience=timedelta(hours=1))
+
+    assert counted() == before + 1
