@@ -94,7 +94,7 @@ class ErrorRead(Part):
     severity: Literal["none", "moved", "far"]
 
 
-class CoverageRead(Part):
+class DriftCoverageRead(Part):
     """Live coverage one step ahead over the newest scored days."""
 
     level: float
@@ -126,7 +126,7 @@ class DriftRead(Part):
     reason: str | None = None
     columns: list[ColumnRead] | None = None
     error: ErrorRead | None = None
-    coverage: list[CoverageRead] | None = None
+    coverage: list[DriftCoverageRead] | None = None
 
     @classmethod
     def of_report(cls, report: DriftReport) -> Self:

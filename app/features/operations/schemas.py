@@ -67,7 +67,7 @@ class JobCountRead(Part):
     abandoned: int = Field(description="Of the running ones, those whose worker gave no sign of life for a lease.")
 
 
-class StepRead(Part):
+class ChainStepRead(Part):
     """One step after a close."""
 
     step: str
@@ -83,7 +83,7 @@ class CloseRead(Part):
     exchange: str
     trading_day: date
     opened_at: datetime
-    steps: list[StepRead]
+    steps: list[ChainStepRead]
 
 
 class OperationsRead(Part):

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.features.after_close.steps import Step
 from app.features.operations import crud
 from app.features.operations.schemas import (
+    ChainStepRead,
     CloseRead,
     DataAgeRead,
     JobCountRead,
@@ -15,7 +16,6 @@ from app.features.operations.schemas import (
     QueueRead,
     SourceErrorRead,
     SourceRead,
-    StepRead,
 )
 from app.models.after_close import ChainRun, ChainStep
 
@@ -48,5 +48,5 @@ def _close(run: ChainRun, steps: Sequence[ChainStep]) -> CloseRead:
         exchange=run.exchange,
         trading_day=run.trading_day,
         opened_at=run.opened_at,
-        steps=[StepRead.model_validate(step) for step in ordered],
+        steps=[ChainStepRead.model_validate(step) for step in ordered],
     )

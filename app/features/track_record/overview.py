@@ -11,7 +11,7 @@ from app.core.csv_answers import csv_answer
 from app.features.track_record import overview_crud
 from app.features.track_record.figures import INSIDE
 from app.features.track_record.overview_schemas import (
-    CalibrationRead,
+    CalibrationCurveRead,
     ErrorsOverTimeRead,
     Period,
     PeriodErrorsRead,
@@ -91,12 +91,12 @@ def _cells(item: TickerRecordRead, wish: TableWish) -> list[object]:
 
 async def calibration(
     db: AsyncSession, *, window: Window, horizon: int, bundle_id: str | None, now: datetime
-) -> CalibrationRead:
+) -> CalibrationCurveRead:
     """How often outcomes were at or below each quantile, of the newest forecasts that have one."""
     after = _window(window).after(now)
     rows = await overview_crud.reached_quantiles(db, step=horizon, after=after, bundle_id=bundle_id, most=MOST_OUTCOMES)
     levels = [_reliability(row) for row in rows]
-    return CalibrationRead(horizon=horizon, window=window, most=MOST_OUTCOMES, levels=levels)
+    return CalibrationCurveRead(horizon=horizon, window=window, most=MOST_OUTCOMES, levels=levels)
 
 
 def _reliability(row: RowMapping) -> ReliabilityRead:

@@ -12,7 +12,7 @@ from app.core.openapi import problem_responses
 from app.core.paging import PageLimit
 from app.features.track_record import overview
 from app.features.track_record.overview import TableWish
-from app.features.track_record.overview_schemas import CalibrationRead, ErrorsOverTimeRead, Period, Sort
+from app.features.track_record.overview_schemas import CalibrationCurveRead, ErrorsOverTimeRead, Period, Sort
 from app.features.track_record.router import WindowAsked, a_head, admit_reader
 from app.features.track_record.schemas import Kind, TickerRecordRead
 from app.models.user import Scope
@@ -76,7 +76,7 @@ async def download_ticker_records(db: DbSession, wish: TableAsked) -> Response:
 @router.get("/calibration")
 async def read_calibration(
     db: DbSession, window: WindowAsked = "all", horizon: OneHorizon = 1, bundle: BundleAsked = None
-) -> CalibrationRead:
+) -> CalibrationCurveRead:
     """How often outcomes were at or below each quantile, beside how often they should have been."""
     return await overview.calibration(db, window=window, horizon=horizon, bundle_id=bundle, now=datetime.now(UTC))
 

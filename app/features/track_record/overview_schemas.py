@@ -24,7 +24,7 @@ class ReliabilityRead(Part):
     naive_n: int
 
 
-class CalibrationRead(Part):
+class CalibrationCurveRead(Part):
     """Reliability of every quantile at one horizon, over one window."""
 
     horizon: int
