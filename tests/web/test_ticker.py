@@ -62,7 +62,7 @@ def test_a_forecast_as_of_the_past_is_shown_against_what_came(page: Page, watch:
 
     expect(page.locator("#as-of-note")).to_contain_text("As if made after the close of 30 Jan 2013", timeout=30_000)
     expect(page.locator("#past .main-svg").first).to_be_visible()
-    assert legend(page, "#past") == ["Median and 80 % range", "Naive forecast", "What came"]
+    assert legend(page, "#past") == ["Median and 80% range", "Naive forecast", "What came"]
     page.locator("#past summary").click()
     cells = page.locator("#past tbody tr").first.locator("th, td").all_text_contents()
     assert cells[:2] == ["30 Jan 2013", "13 Feb 2013"]
