@@ -1,5 +1,6 @@
 """What a training run is told: everything that decides its outcome, checked before anything is computed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -159,6 +160,20 @@ class TrainingConfig(BaseModel):
     def leaving_to_gate(self, days: int) -> Self:
         """With so many ``gate_days``, unless this configuration says how many."""
         return self if "gate_days" in self.model_fields_set else self.model_copy(update={"gate_days": days})
+
+    @property
+    def fewest_days(self) -> int:
+        """Trading days without which no training can be: with fewer, some part holds no window with its whole target.
+
+        The first window takes ``history_needed`` bars, its longest target more, and so does that of each part after it.
+        """
+        longest = self.horizons[-1]
+        window = self.input_spec.history_needed + longest
+        if self.calibration_end is not None:
+            return window
+        shares = (self.train_share, self.validation_share, self.calibration_share)
+        kept = max(need / share for need, share in zip((window, longest, longest), shares, strict=True))
+        return math.ceil(max(kept, self.gate_days + sum(shares) * kept))
 
     @property
     def body(self) -> tuple[LayerConfig, ...]:

@@ -1,6 +1,5 @@
 """Which cutoff belongs to which part: training, validation, calibration, test, in this order of time."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -52,20 +51,6 @@ def part_dates(config: TrainingConfig, bars_by_ticker: Mapping[str, BarArrays]) 
     kept = min(len(days), (len(days) - config.gate_days) / shares[-1])
     last_days: list[date] = days[np.maximum((shares * kept).astype(np.int64) - 1, 0)].tolist()
     return Parts(*last_days)
-
-
-def fewest_days(config: TrainingConfig) -> int:
-    """Trading days without which no training can be: with fewer, some part holds no window with its whole target.
-
-    The first window takes ``history_needed`` bars, its longest target more, and so does that of each part after it.
-    """
-    longest = config.horizons[-1]
-    window = config.input_spec.history_needed + longest
-    if config.calibration_end is not None:
-        return window
-    shares = (config.train_share, config.validation_share, config.calibration_share)
-    kept = max(need / share for need, share in zip((window, longest, longest), shares, strict=True))
-    return math.ceil(max(kept, config.gate_days + sum(shares) * kept))
 
 
 def known_days(bars_by_ticker: Mapping[str, BarArrays]) -> DayArray:

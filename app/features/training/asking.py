@@ -18,7 +18,6 @@ from app.models.user import Scope
 from app.schemas.page import Page
 from ml_lifecycle.training.config import TrainingConfig
 from ml_lifecycle.training.config_document import DataChoice
-from ml_lifecycle.training.parts import fewest_days
 
 FEW_TICKERS = 10  # so few have hardly a batch to learn from, unless every day of theirs is a cutoff
 MESSAGES = {
@@ -178,11 +177,11 @@ async def _require_days(db: AsyncSession, config: TrainingConfig, data: DataChoi
     if data.start_date is None or last is None:
         return
     most = max(0, ((last - data.start_date).days + 1) * 5 // 7 + 2)  # five days a week, and two to be sure
-    if most < (needed := fewest_days(config)):
+    if most < config.fewest_days:
         raise InvalidConfigurationError(
-            f"from {data.start_date} to {last} there are at most {most} trading days, and {needed} are needed: a "
-            f"window takes {config.input_spec.history_needed} bars, its outcome and the parts after it the others, of "
-            f"which {config.gate_days} are left to the gate"
+            f"from {data.start_date} to {last} there are at most {most} trading days, and {config.fewest_days} are "
+            f"needed: a window takes {config.input_spec.history_needed} bars, its outcome and the parts after it the "
+            f"others, of which {config.gate_days} are left to the gate"
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.processing.look_ahead import future_variants
 from ml_lifecycle.training.pairs import gather
-from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, fewest_days, part_dates, split_ends
+from ml_lifecycle.training.parts import PART_NAMES, Parts, TooFewPairsError, part_dates, split_ends
 from ml_lifecycle.training.training_statistics import sample_rows, unconditional_quantiles
 from tests.made_up_bars import make_bars, weekdays
 from tests.ml_lifecycle.conftest import tiny_config, tiny_universe
@@ -157,7 +157,7 @@ def test_with_a_few_days_less_than_the_fewest_no_training_is_possible(
     """And with a few more one is: days are whole, shares of them are not."""
     names = ("train_share", "validation_share", "calibration_share")
     config = tiny_config(**dict(zip(names, shares, strict=True)), gate_days=gate_days, every_days=1)
-    fewest = fewest_days(config)
+    fewest = config.fewest_days
 
     def tried(n_days: int) -> None:
         bars = {"A": make_bars(n_days)}
@@ -171,4 +171,4 @@ def test_with_a_few_days_less_than_the_fewest_no_training_is_possible(
 def test_days_that_are_told_need_a_window_with_its_outcome() -> None:
     told = {"train_end": "2010-01-01", "validation_end": "2011-01-01", "calibration_end": "2012-01-01"}
 
-    assert fewest_days(tiny_config(**told)) == tiny_config().input_spec.history_needed + 30
+    assert tiny_config(**told).fewest_days == tiny_config().input_spec.history_needed + 30
