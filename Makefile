@@ -73,8 +73,8 @@ format: set-up ## Format the code and sort its imports
 
 lock: set-up ## Pin all requirements anew, each file within the next larger one
 	$(COMPILE) --upgrade --extra dev -o requirements-dev.txt pyproject.toml
-	$(COMPILE) --extra train -c requirements-dev.txt -o requirements-train.txt pyproject.toml
-	$(COMPILE) --extra worker -c requirements-train.txt -o requirements-worker.txt pyproject.toml
+	$(COMPILE) --extra train --extra tracing -c requirements-dev.txt -o requirements-train.txt pyproject.toml
+	$(COMPILE) --extra worker --extra tracing -c requirements-train.txt -o requirements-worker.txt pyproject.toml
 	$(COMPILE) --extra redis --extra tracing -c requirements-dev.txt -o requirements.txt pyproject.toml
 	$(COMPILE) --extra keras --extra redis --extra tracing -c requirements-dev.txt -o requirements-keras.txt pyproject.toml
 	echo hatchling | $(COMPILE) -c requirements-dev.txt -o requirements-build.txt -
