@@ -3,8 +3,15 @@
 `make ray` runs it, apart from the other tests; `make ray LONG=1` adds what takes longer (``long_ray.py``).
 """
 
+import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -17,13 +24,20 @@ from ml_lifecycle.evaluation.forecasters import NaiveForecaster
 from ml_lifecycle.evaluation.methods.ewma_fhs import EwmaFhsMethod
 from ml_lifecycle.evaluation.methods.garch_t import GarchTMethod
 from ml_lifecycle.evaluation.ray_backtest import on_ray
-from ml_lifecycle.training.ray_cluster import ray_cluster
+from ml_lifecycle.training.ray_cluster import OBJECT_STORE_BYTES, ray_cluster
 from ml_lifecycle.training.trial import TrialRecord
 from ml_lifecycle.training.tune import tune
+from tests.app.serving import free_port
 from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.tuning.made_up import SPACE, VERSION, Widths, make_work
 
 pytestmark = pytest.mark.timeout(240)
+START_SECONDS = 90.0
+KNOWN_WORD = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a-word-that-only-this-test-knows-of-3f9c1e77"}
+ONE_SMALL_NETWORK = """
+base: demo
+parameters: {hidden_size: [4], lookback: [10], every_days: [20], epochs: [1], members: [1]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +47,65 @@ def cluster(network_guard: object) -> Iterator[None]:
         patch.delenv("RAY_ADDRESS", raising=False)
         with ray_cluster(2):
             yield
+
+
+@pytest.fixture
+def head(network_guard: object) -> Iterator[tuple[str, Path]]:
+    """A cluster of somebody else's, of one core: its address, and the folder that it keeps its logs in."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-"))  # the names of its sockets must be short
+    port = free_port()
+    told = {"head": None, "block": None, "num-cpus": 1, "port": port, "node-ip-address": "127.0.0.1"}
+    told |= {"include-dashboard": "false", "disable-usage-stats": None, "temp-dir": folder}
+    told |= {"object-store-memory": OBJECT_STORE_BYTES}
+    options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in told.items()]
+    command = [str(Path(sys.executable).with_name("ray")), "start", *options]
+    environment = {**os.environ, **KNOWN_WORD}
+    with (folder / "head.log").open("wb") as log:
+        started = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while "To terminate" not in (said := (folder / "head.log").read_text()) and started.poll() is None:
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
+        assert started.poll() is None, said
+        yield f"127.0.0.1:{port}", folder
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGTERM)
+        for pid in [*descendants(started.pid), started.pid]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        started.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_search_joins_the_cluster_that_the_variable_names(tmp_path: Path, head: tuple[str, Path]) -> None:
+    """`closecast tune --backend ray` as a user types it; the trial is a process of that cluster."""
+    address, folder = head
+    space = tmp_path / "space.yaml"
+    space.write_text(ONE_SMALL_NETWORK)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CLOSECAST_")},
+        "CLOSECAST_HOME": str(tmp_path / "home"),
+        "CLOSECAST_TRACKING": "false",
+        "RAY_ADDRESS": address,
+        **KNOWN_WORD,
+    }
+
+    def closecast(*arguments: str) -> str:
+        command = [sys.executable, "-m", "cli", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=220, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    closecast("collect", "IBM", "--source", "sample")
+    asked = ("--trials", "1", "--space", str(space), "--tickers", "IBM", "--folds", "2", "--every", "21")
+    told = json.loads(closecast("tune", "--backend", "ray", *asked, "--json"))
+
+    assert [trial["state"] for trial in told["trials"]] == ["complete"]
+    assert list(folder.glob("session_*/logs/worker-*"))
 
 
 @pytest.mark.usefixtures("cluster")
