@@ -18,7 +18,7 @@ from app.features.training.kinds import Emit
 from ml_lifecycle.evaluation.gate import GateVerdict
 
 MODULE: Final = "tests.web.quick_work"
-EPOCH_SECONDS: Final = 0.4
+EPOCH_SECONDS: Final = 1.2  # a worker tells progress once a second
 JUDGING_SECONDS: Final = 3.0
 WORKER: Final = """
 from app.config import Settings

@@ -24,6 +24,9 @@ from tests.app.features.track_record.truth import Truth, version
 TICKERS = ("AAPL", "IBM", "MSFT")
 FORECASTS = 30  # of each ticker
 EVERY = 5  # trading days between two of them
+TRAINED_ON = [
+    networks.training_column(name) for name in (*networks.SPEC.columns, *networks.SPEC.context_columns)
+]  # what drift is measured against
 
 
 async def make_record(settings: Settings, sessions: async_sessionmaker[AsyncSession]) -> Truth:
@@ -33,7 +36,7 @@ async def make_record(settings: Settings, sessions: async_sessionmaker[AsyncSess
     collect(store, SampleSource(), TICKERS)
     reference = await truth.champion()
     async with sessions() as db:
-        network = await networks.register(db, networks.write_network(settings.bundles))
+        network = await networks.register(db, networks.write_network(settings.bundles, trained_on=TRAINED_ON))
         await networks.promote(db, network)
     champions = (reference, await truth.champion())
     newest = _windows(store, settings, None)

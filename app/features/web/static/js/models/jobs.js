@@ -3,7 +3,7 @@
 import { call, read } from "../api.js";
 import { attempt } from "../attempt.js";
 import { draw } from "../chart.js";
-import { byId, h, say, table } from "../dom.js";
+import { byId, h, onSubmit, say, table } from "../dom.js";
 import { follow } from "../events.js";
 import { sure } from "../sure.js";
 import { instant, number, separators, t } from "../words.js";
@@ -120,10 +120,9 @@ export async function show(job, { focus = true } = {}) {
   if (!mine.signal.aborted) await showJobs();
 }
 
-byId("train").addEventListener("submit", async (event) => {
-  event.preventDefault();
+onSubmit(byId("train"), async (fields) => {
   const body = {};
-  for (const field of event.target.elements) {
+  for (const field of fields) {
     if (field.name && field.value.trim()) body[field.name] = field.type === "number" ? Number(field.value) : field.value.trim();
   }
   if (body.tickers) body.tickers = body.tickers.toUpperCase().split(/[\s,;]+/).filter(Boolean);
@@ -131,6 +130,6 @@ byId("train").addEventListener("submit", async (event) => {
     const job = await call("POST", "/train", { body });
     say(t("models.train_waits", { id: job.job_id.slice(0, 8) }), "good");
     await showJobs();
-    await show(job);
+    attempt(() => show(job)); // as long as it runs: another one may be asked for meanwhile
   });
 });
