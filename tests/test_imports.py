@@ -26,6 +26,7 @@ PIPELINE_ONLY = [
     "optuna",
     "ray",
     "mlflow",
+    "plotly",  # its wheel's JavaScript is served, its Python never loaded
     "opentelemetry.sdk",  # imported where CLOSECAST_OTLP_ENDPOINT is set
 ]
 

@@ -27,7 +27,8 @@ PREFLIGHT_SECONDS = 600
 def allow_origins(app: FastAPI, origins: list[str]) -> None:
     """Let pages of ``origins`` read answers; without any, a browser lets no other site.
 
-    Tokens travel in a header that a page must know, never in a cookie, so no credentials of the browser are allowed.
+    Tokens travel in a header that a page must know, so no credentials of the browser are allowed; the one cookie there
+    is, of our own pages, is for their session alone (app/features/web/session_router.py).
     """
     if origins:
         app.add_middleware(
