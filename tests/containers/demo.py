@@ -37,4 +37,4 @@ def see_demo(engine: Engine, tell: Callable[[str], None]) -> None:
 
 
 def _printed(engine: Engine, name: str) -> str:
-    return engine.run(engine.program, "logs", name, accept_failure=True)
+    return engine.run(engine.program, "logs", name, accept_failure=True, both=True)

@@ -52,8 +52,8 @@ class Engine:
     absent: frozenset[str] = frozenset()
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *command: str, given: str | None = None, accept_failure: bool = False) -> str:
-        """What a command prints on standard output.
+    def run(self, *command: str, given: str | None = None, accept_failure: bool = False, both: bool = False) -> str:
+        """What a command prints on standard output; on ``both`` outputs, or where it failed and may.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Engine:
         )
         if done.returncode and not accept_failure:
             raise ContainerError(f"{' '.join(command[:8])}: {(done.stderr or done.stdout)[-1500:]}")
-        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+        return done.stdout + done.stderr if both or done.returncode else done.stdout
 
     def compose(self, *arguments: str, accept_failure: bool = False) -> str:
         """Run compose on the project."""
@@ -161,7 +161,7 @@ class Engine:
 
     def log(self, container: str) -> str:
         """The end of what it printed."""
-        return self.run(self.program, "logs", "--tail", "15", container, accept_failure=True)[-3000:]
+        return self.run(self.program, "logs", "--tail", "15", container, accept_failure=True, both=True)[-3000:]
 
     def kill(self, container: str) -> None:
         """SIGKILL to its first process, from outside: `docker kill` counts as wanted, and restarts nothing."""
