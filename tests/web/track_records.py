@@ -20,12 +20,13 @@ from data_pipeline.sources.sample_source import SampleSource
 from data_pipeline.storage.feature_store import FeatureStore
 from tests.app import networks
 from tests.app.features.track_record.truth import Truth, version
+from tests.ml_lifecycle.export.handmade import SPEC
 
 TICKERS = ("AAPL", "IBM", "MSFT")
 FORECASTS = 30  # of each ticker
 EVERY = 5  # trading days between two of them
 TRAINED_ON = [
-    networks.training_column(name) for name in (*networks.SPEC.columns, *networks.SPEC.context_columns)
+    networks.training_column(name) for name in (*SPEC.columns, *SPEC.context_columns)
 ]  # what drift is measured against
 
 
