@@ -44,6 +44,8 @@ def test_who_is_no_administrator_is_told_so(page: Page, path: str) -> None:
 
 def test_champions_change_by_the_gate_or_by_a_roll_back_and_never_by_one_click(models: Page) -> None:
     """Asked first, told what will happen; the reference is refused, the network passes."""
+    expect(models.locator("#served-figures tbody tr").first).to_contain_text("79.0%")
+    expect(models.locator("#served-figures").get_by_role("columnheader", name="The naive's").first).to_be_visible()
     served, before = champion(models), models.locator("#ledger tbody tr").count()
     dialog = models.get_by_role("dialog")
 
