@@ -122,6 +122,7 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
     sample = await ask("/sample-data?ticker=AAPL")
     model = await ask("/model/info")
     (bundle, *_) = await ask("/models")
+    details = await ask(f"/models/{bundle['id']}")
     return {
         "register": me,
         "read_me": me,
@@ -135,8 +136,8 @@ async def ask_everything(client: httpx.AsyncClient) -> dict[str, Any]:
         "infer": await tell("/infer", {"ticker": "AAPL", "days_ahead": 2}),
         "list_predictions": await ask("/predictions?limit=1"),
         "model_info": model,
-        "list_models": [bundle],
-        "read_model": await ask(f"/models/{bundle['id']}"),
+        "list_models": [{**bundle, "figures": bundle["figures"][:1]}],
+        "read_model": {**details, "scores": details["scores"][:1]},
         "list_promotions": await ask("/promotions"),
         "list_tickers": await ask("/tickers"),
         "read_bars": await ask("/bars/AAPL?limit=2"),

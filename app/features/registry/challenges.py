@@ -24,7 +24,7 @@ async def ask(db: AsyncSession, bundle_id: str, *, by: str) -> ChallengeRead:
     """
     challenge_id = await enqueue(db, bundle_id, by=by)
     await db.commit()
-    return ChallengeRead(id=challenge_id, bundle_id=bundle_id, status="waiting", decision=None)
+    return await read(db, challenge_id)  # one that was open already may be judged by now
 
 
 async def enqueue(db: AsyncSession, bundle_id: str, *, by: str) -> UUID:

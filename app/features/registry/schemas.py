@@ -27,6 +27,7 @@ class BundleRead(Part):
     registered_at: datetime
     train_end: date | None
     calibration_end: date | None
+    files_deleted_at: datetime | None = Field(description="When a clean-up deleted its files; null: they are there.")
 
 
 class BundleDetails(BundleRead):

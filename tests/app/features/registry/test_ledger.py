@@ -5,11 +5,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.features.registry import crud, promotion, service
 from app.features.registry.errors import AlreadyChampionError, BundleNotFoundError, PromotionReasonMissingError
+from app.models.promotion import BundleRow
 from ml_lifecycle.export.errors import BundleRefusedError
 from tests.app.accounts import Account
 from tests.app.bundles import write_bundle_with
@@ -104,6 +106,21 @@ async def test_listed_bundles_stand_beside_the_naive(
     ]
     assert listed["figures"][0]["label"] == "worse"
     assert reference["figures"] == []
+
+
+async def test_a_bundle_whose_files_were_deleted_is_told_from_those_that_can_serve(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession, settings: Settings
+) -> None:
+    gone = await service.register_bundle(db, write_bundle_with(settings.bundles, history_used=902))
+    await db.execute(update(BundleRow).where(BundleRow.id == gone).values(files_deleted_at=func.now()))
+    await db.commit()
+
+    deleted, reference = (await client.get("/models", headers=registered_user.headers)).json()
+    details = (await client.get(f"/models/{gone}", headers=registered_user.headers)).json()
+
+    assert deleted["id"] == gone
+    assert deleted["files_deleted_at"] == details["files_deleted_at"] is not None
+    assert reference["files_deleted_at"] is None
 
 
 async def test_model_info_names_what_answers(client: httpx.AsyncClient, registered_user: Account) -> None:
