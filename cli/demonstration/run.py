@@ -3,6 +3,7 @@
 import secrets
 import time
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from app.supervisor import home
@@ -20,7 +21,6 @@ from cli.progress import working
 from data_pipeline.errors import ConfigurationError
 
 DECIDED_BY = "closecast demo"
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 (compared with, not listened to)
 
 
 class Demonstration:
@@ -187,8 +187,11 @@ class Demonstration:
 
     @property
     def _is_open(self) -> bool:
-        """Whether all of this machine's addresses are listened to: 0.0.0.0 is none that could be asked."""
-        return self._installation.settings.host == EVERY_ADDRESS
+        """Whether all of this machine's addresses are listened to: 0.0.0.0 and :: are none that could be asked."""
+        try:
+            return ip_address(self._installation.settings.host).is_unspecified
+        except ValueError:  # a name
+            return False
 
     def _close(self, url: str, *, once: bool) -> None:
         seconds = time.monotonic() - self._started_at

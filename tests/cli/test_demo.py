@@ -171,7 +171,7 @@ def test_a_second_run_answers_soon_from_todays_bars_and_its_curl_lines_work(used
 def test_without_training_the_reference_serves_and_the_lines_to_copy_suit_a_container(used_home: Path) -> None:
     """As the image `demo` runs it: listening to everybody, asked from where its files are not."""
     (used_home / "demo" / "remembered.json").unlink()
-    process = demo_of(used_home, "--no-train", "--source", "sample", "--host", "0.0.0.0")
+    process = demo_of(used_home, "--no-train", "--source", "sample", "--host", "0.0.0.0")  # noqa: S104 (as the image)
     try:
         printed = "".join(lines_until(process, "no investment advice"))
         password = (used_home / "demo" / "password").read_text()
