@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from app.config import Settings
+from app.core.paths import API_PREFIX, canonical_path
 
 ROOT = Path(__file__).parents[1]
 READER = "./deploy/grafana/reader.sql"
@@ -82,7 +83,7 @@ def test_our_containers_get_the_settings_of_the_file_and_nobody_else_s_secrets(s
         assert bool(given["CLOSECAST_JWT_SECRET"]) is (name == "api")
 
 
-def test_nginx_lets_through_what_the_api_reads_and_keeps_the_metrics_inside() -> None:
+def test_nginx_lets_through_what_the_api_reads() -> None:
     """tests/faults runs it; `make faults`, where there is an nginx."""
     lines = [line.partition("#")[0].split() for line in (ROOT / "deploy/nginx/closecast.conf").read_text().splitlines()]
     settings = Settings(_env_file=None)
@@ -90,4 +91,14 @@ def test_nginx_lets_through_what_the_api_reads_and_keeps_the_metrics_inside() ->
     assert ["client_max_body_size", f"{settings.body_limit_bytes // 1024}k;"] in lines
     assert ["server", f"127.0.0.1:{Settings.model_fields['port'].default}", "max_fails=0;"] in lines
     assert ["proxy_set_header", "X-Forwarded-For", "$remote_addr;"] in lines
-    assert lines[lines.index(["location", "=", "/metrics", "{"]) + 1] == ["deny", "all;"]
+
+
+@pytest.mark.parametrize("configuration", ["deploy/nginx/closecast.conf", "deploy/compose/front.conf"])
+def test_nginx_keeps_the_metrics_inside_however_they_are_spelt(configuration: str) -> None:
+    """The API takes each spelling for the same route, so that each has to be refused."""
+    (denied,) = re.findall(r"location ~ (\S+) \{\s+deny all;", (ROOT / configuration).read_text())
+
+    for path in (f"{prefix}/metrics{end}" for prefix in ("", API_PREFIX) for end in ("", "/")):
+        assert canonical_path(path) == "/metrics"
+        assert re.search(denied, path), path
+    assert not re.search(denied, "/predict/metrics")

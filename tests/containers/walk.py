@@ -139,7 +139,7 @@ class Walk:
         self.user.sign_in(FIRST_USER)
         model = self.user.ask("GET", "/model/info", 200)
         seconds = wait(lambda: self.user.status("/predict/AAPL") == 200, "AAPL collected", lambda: "")
-        assert self.user.status("/metrics") == 403
+        assert [self.user.status(path) for path in ("/metrics", "/api/v1/metrics/")] == [403, 403]
         tell(
             f"empty: register 201, token 200, /model/info 200 ({model['kind']}), /predict/AAPL 200 after "
             f"{seconds:.1f} s: its bars were collected for the asking"
