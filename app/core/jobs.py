@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.types import JSONValue
+from psycopg import Error as PsycopgError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -62,10 +63,21 @@ async def open_queue(settings: Settings) -> AsyncIterator[tuple[App, WorkerTools
     engine = create_engine(settings)
     try:
         await _require_connection(engine)
-        async with app.open_async():
+        await _open(app)
+        try:
             yield app, WorkerTools(settings, session_factory(engine))
+        finally:
+            await app.close_async()
     finally:
         await engine.dispose()
+
+
+async def _open(app: App) -> None:
+    """Open the queue's own connections: there may be none left, or the database may have gone since it answered."""
+    try:
+        await app.open_async()
+    except (ConnectorException, PsycopgError) as error:  # here Procrastinate passes the driver's own on, too
+        raise DatabaseUnavailableError from error
 
 
 async def _require_connection(engine: AsyncEngine) -> None:

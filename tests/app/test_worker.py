@@ -8,11 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from procrastinate import App, JobContext
 from procrastinate.jobs import Job
+from psycopg_pool import AsyncConnectionPool
 from pydantic import SecretStr
-from sqlalchemy import func, select, text
+from sqlalchemy import func, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
@@ -172,6 +174,29 @@ def test_without_a_database_the_worker_ends_with_a_reason(settings: Settings) ->
     away = settings.model_copy(update={"database_url": SecretStr("postgresql://nobody@127.0.0.1:9/none")})
     with pytest.raises(DatabaseUnavailableError):
         run(away)
+
+
+@pytest.fixture
+def one_connection(settings: Settings) -> Iterator[Settings]:
+    """Settings of a database user that may have a single connection."""
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE closecast_has_one LOGIN CONNECTION LIMIT 1")
+        theirs = make_url(url).set(username="closecast_has_one").render_as_string(hide_password=False)
+        yield settings.model_copy(update={"database_url": SecretStr(theirs)})
+        connection.execute("DROP ROLE closecast_has_one")
+
+
+async def test_a_database_that_has_no_connection_left_for_the_queue_is_told_from_a_fault(
+    one_connection: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Procrastinate gives the driver's own error then: a worker that waits for its database would end with it."""
+    monkeypatch.setattr(AsyncConnectionPool.open, "__defaults__", (False, 0.5))  # s; half a minute else
+
+    with pytest.raises(DatabaseUnavailableError):
+        async with open_queue(one_connection):
+            pass
 
 
 def _context(app: App, tools: WorkerTools) -> JobContext:
