@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -112,9 +113,9 @@ async def change_defaults(db: AsyncSession, change: ChangedDefaults, *, by: str)
     """
     await crud.lock_defaults(db)
     former = (await read_defaults(db)).model_dump(include=set(PARTS))
-    told = _own_names(change.model_dump(include=set(PARTS)))
+    told = change.model_dump(include=set(PARTS))
     changed = in_parts(given(change, *([change.hyperparameters] if change.hyperparameters else [])), metadata={})
-    return await _append(db, {part: {**former[part], **changed[part], **told[part]} for part in PARTS}, by=by)
+    return await _append(db, {part: {**former[part], **_told_once(changed[part], told[part])} for part in PARTS}, by=by)
 
 
 def given(*told: Hyperparameters) -> dict[str, Any]:
@@ -124,13 +125,8 @@ def given(*told: Hyperparameters) -> dict[str, Any]:
     ------
     InvalidConfigurationError : one was given two values, here and there or under two names.
     """
-    found: dict[str, Any] = {}
-    for each in told:
-        for name, value in each.model_dump(include=set(Hyperparameters.model_fields), exclude_none=True).items():
-            own = ALIASES.get(name, name)
-            if found.setdefault(own, value) != value:
-                raise InvalidConfigurationError(f"{own}: two values are given, {found[own]} and {value}")
-    return found
+    fields = set(Hyperparameters.model_fields)
+    return _told_once(*(each.model_dump(include=fields, exclude_none=True) for each in told))
 
 
 def validated(document: ConfigDocument, **changes: Any) -> TrainingConfig:
@@ -160,8 +156,23 @@ def document_of(parts: Mapping[str, Any]) -> ConfigDocument:
 
 
 def _own_names(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Two spellings of one field must not stand side by side: which of them counts would be chance."""
-    return {part: {ALIASES.get(name, name): value for name, value in fields.items()} for part, fields in parts.items()}
+    """Parts with each field under our own name."""
+    return {part: _told_once(fields) for part, fields in parts.items()}
+
+
+def _told_once(*told: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields under our own names; of two values of one field, which of them counts would be chance.
+
+    Raises
+    ------
+    InvalidConfigurationError : there are two.
+    """
+    found: dict[str, Any] = {}
+    for name, value in chain.from_iterable(each.items() for each in told):
+        own = ALIASES.get(name, name)
+        if found.setdefault(own, value) != value:
+            raise InvalidConfigurationError(f"{own}: two values are given, {found[own]} and {value}")
+    return found
 
 
 async def _append(db: AsyncSession, parts: dict[str, Any], *, by: str) -> DefaultsRead:

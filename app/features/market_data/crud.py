@@ -29,6 +29,12 @@ async def find_newest_windows(db: AsyncSession, tickers: Sequence[str]) -> Seque
     return (await db.scalars(newest)).all() if tickers else []
 
 
+async def newest_day(db: AsyncSession, tickers: Sequence[str]) -> date | None:
+    """The day of the newest bar of any of these tickers, of all where none is named; None where nothing is stored."""
+    newest = select(func.max(ServingWindowRow.cutoff)).where(ServingWindowRow.as_of.is_(None))
+    return await db.scalar(newest.where(ServingWindowRow.ticker.in_(tickers)) if tickers else newest)
+
+
 async def find_window_with_bars(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow | None:
     """The same, with its bars."""
     return await db.scalar(_window(ticker, as_of).options(undefer_group("bars")))

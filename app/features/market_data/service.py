@@ -86,8 +86,8 @@ async def require_version(db: AsyncSession, version: int | None) -> None:
 
 
 async def newest_day(db: AsyncSession, tickers: Sequence[str]) -> date | None:
-    """The day of the newest bar of any of these tickers; None where none of them is stored."""
-    return max((window.cutoff for window in await crud.find_newest_windows(db, tickers)), default=None)
+    """The day of the newest bar of any of these tickers, of all where none is named; None where nothing is stored."""
+    return await crud.newest_day(db, tickers)
 
 
 async def read_window(db: AsyncSession, ticker: str, *, as_of: date | None = None) -> ServingWindowRow:

@@ -97,6 +97,8 @@ UNTRAINABLE = [
     ({"model": {"columns": ["none"]}}, "configuration: no input column 'none'"),
     ({"data": {"tickers": ["../x"]}}, "not a ticker: '../x'"),
     ({"training": {"fine_tune": "0" * 64}}, "fine_tune: the defaults are of trainings of their own"),
+    ({"model": {"seq_length": 20, "lookback": 30}}, "lookback: two values are given, 20 and 30"),
+    ({"hyperparameters": {"num_epochs": 3}, "training": {"epochs": 4}}, "epochs: two values are given, 3 and 4"),
     ({"metadata": {"remark": "\0"}}, "none of them NUL"),
     ({"metadata": {"remark": "a" * 70_000}}, "at most 65536 characters"),
     ({"training": {"learning_rate": "1"}, "model": {"dropout": "x"}}, "configuration: dropout: Input should be"),

@@ -77,6 +77,7 @@ UNTRAINABLE = [
     (A_BODY | {"tickers": ["AAPL"]}, 422, "invalid-request"),
     (A_BODY | {"end_date": "2006-12-31"}, 422, "invalid-configuration"),  # no window, outcome, parts and gate
     (A_BODY | {"start_date": "2012-12-31", "end_date": "2099-12-31"}, 422, "invalid-configuration"),
+    ({"start_date": "2012-12-31"}, 422, "invalid-configuration"),  # of all that is stored
     (A_BODY | {"optimizer": "sgd"}, 422, "invalid-request"),
     (A_BODY | {"ticker": "../x"}, 422, "malformed-ticker"),
     (A_BODY | {"ticker": "MSFT"}, 404, "ticker-not-stored"),
