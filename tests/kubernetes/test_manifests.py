@@ -251,9 +251,20 @@ def test_selectors_find_their_own_pods_and_nobody_elses() -> None:
             assert components_met(spread["labelSelector"]) == {name}
     assert components_met({"matchLabels": one("Service", "closecast-api")["spec"]["selector"]}) == {"api"}
     assert components_met(one("PodDisruptionBudget", "closecast-api")["spec"]["selector"]) == {"api"}
-    assert components_met(one("PodMonitor", "closecast-api", "cluster")["spec"]["selector"]) == {"api"}
-    monitored = one("PodMonitor", "closecast-workers", "cluster")["spec"]["selector"]
-    assert components_met(monitored) == {"worker", "trainer"}
+
+
+def test_prometheus_calls_the_pods_what_the_alerts_call_them() -> None:
+    """Else `absent(up{job="closecast-api"} == 1)` would fire for ever: an operator's `job` is the monitor's name."""
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    jobs = set(re.findall(r'job="([^"]+)"', alerts))
+
+    assert jobs == {f"closecast-{name}" for name in DEPLOYMENTS}
+    for job in jobs:
+        monitor = one("PodMonitor", job, "cluster")["spec"]
+        (endpoint,) = monitor["podMetricsEndpoints"]
+        assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job}]
+        assert components_met(monitor["selector"]) == {job.removeprefix("closecast-")}
+        assert endpoint["port"] in {port["name"] for port in main_container(job.removeprefix("closecast-"))["ports"]}
 
 
 def all_pods() -> Iterator[dict[str, str]]:
