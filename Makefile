@@ -8,7 +8,7 @@ WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--fork-strategy fewest --custom-compile-command 'make lock'
 
-.PHONY: help set-up demo serve mlflow env compose-test test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test operations-test weaknesses clean
+.PHONY: help set-up demo serve mlflow env compose-test test web-test screenshots fuzz faults soak walk check format lock ray gate-study dashboards dashboards-test operations-test site client notebook docs-test weaknesses clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,8 @@ env: ## A .env with random secrets, for docker compose; one that is there stays
 compose-test: set-up ## Every image built and the whole compose file run, each container killed once: about 25 minutes
 	@$(BIN)/python -m tests.containers.walk $(if $(BUILT),--built)
 
-# Apart: the fuzzer, the browser, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
-APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py tests/operations
+# Apart: the fuzzer, the browser, the docs, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
+APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py tests/operations tests/docs
 
 test: set-up ## All tests with branch coverage, 90 % at least
 	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
@@ -94,6 +94,18 @@ dashboards-test: set-up ## Every query of every dashboard, executed by a real Pr
 
 operations-test: set-up ## Every alert by its unit test, from a fault to a message, and exact counts over processes that end: about two minutes
 	@$(BIN)/python -m pytest -p no:xdist --quiet tests/operations
+
+site: set-up ## docs/ and the reference of the API as a site, in build/site; a broken link is an error
+	@$(BIN)/python -m mkdocs --quiet build
+
+client: set-up ## A Python client of the API, generated, in build/client (docs/client.md)
+	@$(BIN)/python -m tools.client build/client
+
+notebook: set-up ## The notebook executed, in build/notebooks: a tiny network and its residuals
+	@$(BIN)/python -m tools.notebook docs/notebooks/residuals.py build/notebooks
+
+docs-test: set-up ## The site, what its pages show run as it stands, the generated client, the notebook: about two minutes
+	@$(BIN)/python -m pytest -p no:xdist --quiet --doctest-modules tests/docs tools/documentation
 
 weaknesses: set-up ## What bandit and pip-audit find, and the lists of parts (CycloneDX) in build/parts
 	@$(BIN)/python -m tools.weaknesses code
