@@ -5,6 +5,8 @@ from uuid import UUID
 
 import httpx
 
+from app.core.passwords import PasswordHasher
+
 
 @dataclass(frozen=True)
 class Account:
@@ -20,6 +22,22 @@ class Account:
     def headers(self) -> dict[str, str]:
         """What a request of this user carries."""
         return {"Authorization": f"Bearer {self.access_token}"}
+
+
+class OnceHashing(PasswordHasher):
+    """For accounts that a test needs beside its subject: their password is hashed once, and checked each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[str, str] = {}
+
+    async def hash(self, password: str) -> str:
+        if password not in self._known:
+            self._known[password] = await super().hash(password)
+        return self._known[password]
+
+
+ONCE_HASHING = OnceHashing()
 
 
 async def sign_in(client: httpx.AsyncClient, *, email: str, password: str) -> Account:

@@ -14,7 +14,7 @@ from app.core.database import create_engine, session_factory
 from app.features.registry.service import ensure_reference_champion
 from app.features.users.service import create_user
 from app.main import create_app
-from tests.app.accounts import Account, sign_in
+from tests.app.accounts import ONCE_HASHING, Account, sign_in
 from tests.database import migrated_template, temporary_database
 
 PASSWORD = "correct horse battery 7"
@@ -80,21 +80,21 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def registered_user(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
+async def registered_user(client: httpx.AsyncClient, db: AsyncSession) -> Account:
     """An ordinary user who is signed in."""
-    await create_user(db, app.state.passwords, email="ada@example.org", password=PASSWORD)
+    await create_user(db, ONCE_HASHING, email="ada@example.org", password=PASSWORD)
     return await sign_in(client, email="ada@example.org", password=PASSWORD)
 
 
 @pytest.fixture
-async def other_user(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
+async def other_user(client: httpx.AsyncClient, db: AsyncSession) -> Account:
     """Another ordinary user who is signed in."""
-    await create_user(db, app.state.passwords, email="bob@example.org", password=PASSWORD)
+    await create_user(db, ONCE_HASHING, email="bob@example.org", password=PASSWORD)
     return await sign_in(client, email="bob@example.org", password=PASSWORD)
 
 
 @pytest.fixture
-async def admin(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Account:
+async def admin(client: httpx.AsyncClient, db: AsyncSession) -> Account:
     """An administrator who is signed in."""
-    await create_user(db, app.state.passwords, email="root@example.org", password=PASSWORD, admin=True)
+    await create_user(db, ONCE_HASHING, email="root@example.org", password=PASSWORD, admin=True)
     return await sign_in(client, email="root@example.org", password=PASSWORD)

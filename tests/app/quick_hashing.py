@@ -3,6 +3,7 @@
 import pytest
 
 from app.core.passwords import PasswordHasher
+from tests.app.accounts import OnceHashing
 
 
 @pytest.fixture
@@ -15,7 +16,8 @@ def quick_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def verify(_self: PasswordHasher, password: str, hashed: str | None) -> bool:
         return hashed == f"hash of {password}"
 
-    monkeypatch.setattr(PasswordHasher, "hash", hash_quickly)
+    for hasher in (PasswordHasher, OnceHashing):
+        monkeypatch.setattr(hasher, "hash", hash_quickly)
     monkeypatch.setattr(PasswordHasher, "verify", verify)
 
 
