@@ -24,6 +24,7 @@ from app.features.track_record import crud
 from app.models.chain import ChainDay, ChainSeal
 from app.models.forecast import Forecast
 from app.models.score import ScoredSeries
+from ml_lifecycle.export.manifest import STEPS
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,10 @@ COLUMNS = (
 _LEAVES = text(
     f"SELECT id, sha256(record_send(ROW({', '.join(COLUMNS)}))) FROM forecasts "  # noqa: S608 (names from above)
     "WHERE id = ANY(CAST(:ids AS uuid[]))"
+)
+_DROPPED = text(
+    "SELECT id FROM unnest(CAST(:ids AS uuid[])) AS id WHERE NOT EXISTS (SELECT FROM open_forecasts "
+    "WHERE forecast_id = id) AND NOT EXISTS (SELECT FROM scores WHERE forecast_id = id AND step = :last)"
 )
 
 Leaves = dict[UUID, bytes]  # digest by forecast, ids ascending
@@ -174,6 +179,7 @@ async def verify_chain(sessions: async_sessionmaker[AsyncSession], *, noted_head
     async for link in _links(sessions):
         async with sessions() as db:
             leaves = await _leaves(db, link.day)
+            findings += await _dropped(db, link, leaves)
         findings += _compare_link(link, previous)
         findings += _compare_leaves(link, leaves)
         previous, forecasts = link.head, forecasts + len(leaves)
@@ -248,6 +254,15 @@ def _compare_leaves(link: ChainDay, leaves: Leaves) -> list[Finding]:
         if sealed[each] != leaves[each]
     ]
     return sorted([*gone, *added, *changed], key=str)
+
+
+async def _dropped(db: AsyncSession, link: ChainDay, leaves: Leaves) -> list[Finding]:
+    """Sealed forecasts that no run would score any more: whoever takes one off the list spares it its outcome."""
+    ids = sorted(_unpacked(link.leaves).keys() & leaves.keys())
+    found: list[UUID] = []
+    for first in range(0, len(ids), PAGE):
+        found += await db.scalars(_DROPPED, {"ids": ids[first : first + PAGE], "last": STEPS})
+    return [Finding(link.day, "neither scored to its end nor still to be scored: forecast", each) for each in found]
 
 
 async def _between_links(db: AsyncSession, days: Sequence[date]) -> list[Finding]:

@@ -88,6 +88,18 @@ async def test_what_nobody_touched_is_verified(truth: Truth, db: AsyncSession) -
     assert await seal_days(truth.tools) == 0
 
 
+async def test_a_forecast_that_was_taken_off_the_list_of_what_is_to_be_scored_is_found(
+    truth: Truth, engine: AsyncEngine, db: AsyncSession
+) -> None:
+    """It would never be scored, and its errors be missing in the track record."""
+    spared = await db.scalar(select(Forecast.id).order_by(Forecast.made_at, Forecast.id).limit(1))
+
+    verified = await verified_after(engine, f"DELETE FROM open_forecasts WHERE forecast_id = '{spared}'")  # noqa: S608
+
+    (finding,) = verified.findings
+    assert (finding.forecast_id, "nor still to be scored" in finding.what) == (spared, True)
+
+
 async def test_a_head_is_what_its_rows_make_it(truth: Truth, db: AsyncSession) -> None:
     """Computed here by hand from the rows as PostgreSQL sends them."""
     first = (await db.scalars(select(ChainDay).order_by(ChainDay.day).limit(1))).one()
