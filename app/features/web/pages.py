@@ -60,8 +60,6 @@ PAGES: Final = (
     Page("/pages/register", "register"),
     Page("/pages/track-record", "track_record", menu="everybody"),
     Page("/pages/keys", "keys", menu="signed_in"),
-    # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.
-    Page("/pages/tickers/{ticker:path}", "ticker"),
     Page("/pages/models", "models", menu="admin"),
     Page("/pages/operations", "operations", menu="admin"),
     # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.

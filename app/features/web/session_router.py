@@ -39,9 +39,17 @@ async def refuse_other_sites(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     is_ours = [] if site is None else [site == "same-origin"]
     if origin is not None:
-        is_ours.append(urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower())
+        is_ours.append(_host_of(origin) == request.headers.get("host", "").lower())
     if not is_ours or not all(is_ours):
         raise ForeignPageError
+
+
+def _host_of(origin: str) -> str | None:
+    """Host and port of an origin; None where it has none (`null`) or is no address at all."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:  # a bracket without its other one, say
+        return None
 
 
 router = APIRouter(prefix="/pages/session", include_in_schema=False, dependencies=[Depends(refuse_other_sites)])

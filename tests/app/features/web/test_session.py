@@ -99,6 +99,7 @@ FOREIGN: Final[list[dict[str, str]]] = [
     {"Sec-Fetch-Site": "none"},
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
     {"Origin": "http://test.evil.example"},
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
     {"Origin": "http://test", "Sec-Fetch-Site": "same-site"},
