@@ -57,7 +57,9 @@ def test_a_wrong_password_is_told_in_words(page: Page, watch: Watch) -> None:
 
 
 def test_an_address_of_another_site_is_no_place_to_go_after_signing_in(page: Page, installation: Installation) -> None:
-    for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+    over_a_tab = "/%09/evil.example"  # a browser reads no tab in an address: //evil.example is left
+    plain = ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "//")
+    for elsewhere in (*plain, over_a_tab):
         page.goto("/pages/login?next=" + elsewhere)
         page.get_by_label("E-mail address").fill(USER)
         page.get_by_label("Password").fill(PASSWORD)
@@ -74,6 +76,21 @@ def test_a_page_for_users_asks_to_sign_in_and_comes_back(page: Page) -> None:
     log_in(page, USER, "/pages/keys")
 
     expect(page.get_by_role("heading", name="API keys")).to_be_visible()
+
+
+def test_nobody_is_sent_to_sign_in_because_the_service_does_not_answer(page: Page, watch: Watch) -> None:
+    watch.refusals.add(503)
+    log_in(page, USER)
+    page.route(REFRESH, lambda route: route.fulfill(status=503))
+    page.goto("/pages/keys")
+
+    expect(page.locator("#message")).to_contain_text("The service could not be reached")
+    assert page.url.endswith("/pages/keys")
+
+    page.unroute(REFRESH)
+    page.reload()
+    expect(page.get_by_role("button", name="Make a key")).to_be_enabled()
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
 
 
 def test_a_sign_out_in_one_tab_ends_the_other(new_context: Callable[..., BrowserContext]) -> None:

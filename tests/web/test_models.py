@@ -91,6 +91,9 @@ def test_what_is_out_of_range_is_not_sent(models: Page) -> None:
 
 
 def test_a_training_is_followed_as_it_runs_and_its_curve_is_still_there_afterwards(models: Page) -> None:
+    bundles = models.locator("#bundles tbody tr")
+    expect(bundles.first).to_be_visible()
+    before = bundles.count()
     models.get_by_label("Tickers", exact=True).fill("aapl, ibm")
     models.get_by_label("Epochs at most").fill("5")
     models.get_by_role("button", name="Start the training").click()
@@ -103,6 +106,7 @@ def test_a_training_is_followed_as_it_runs_and_its_curve_is_still_there_afterwar
     expect(followed.locator("#followed-status")).to_have_text("Succeeded", timeout=SECONDS)
     expect(curve).to_have_attribute("aria-label", re.compile(r"Losses of \d epochs; the least .* in epoch 5\."))
     expect(models.locator("#jobs tbody tr").first).to_contain_text("mean error 1.21, naive 1.25")
+    expect(bundles).to_have_count(before + 1)  # to be judged, without loading the page again
 
     models.reload()
     models.locator("#jobs").get_by_role("button", name="Follow").first.click()

@@ -111,6 +111,7 @@ def test_waiting_can_be_stopped(page: Page) -> None:
         ("PETR4.SA", 404, "knows no such ticker"),
         ("NO%20TICKER", 422, "This is no ticker"),
         ("..%2Fx", 422, "no ticker"),
+        ("%E0%A4%A", 422, "no ticker"),  # no text at all
     ],
 )
 def test_what_cannot_be_forecast_is_told_in_words_and_no_forecast_is_shown(
@@ -177,9 +178,9 @@ def test_charts_change_colour_with_the_theme(new_context: Callable[..., BrowserC
     tick = page.locator("#chart .xtick text").first
     light = tick.evaluate("each => each.style.fill")
 
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="Dark mode").click()
 
-    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Light mode")).to_be_visible()
     expect(tick).not_to_have_css("fill", light)
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -16,7 +16,8 @@ export class Problem extends Error {
 
 /** Why it failed, for the reader. */
 export function inWords(error) {
-  if (!(error instanceof Problem)) return t("problem.no_connection");
+  const isOurs = error instanceof Problem && (error.slug !== "" || error.status < 500); // else a proxy's, without a word
+  if (!isOurs) return t("problem.no_connection");
   if (error.slug === "invalid-request") {
     const places = error.document.errors.map((each) => `${each.location.slice(1).join(".")}: ${each.message}`);
     return `${t("problem.invalid-request")} ${places.join("; ")}`;

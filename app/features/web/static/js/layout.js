@@ -3,33 +3,39 @@
 import { byId, say } from "./dom.js";
 import { inWords, problemOf } from "./api.js";
 import { end, isSignedIn, onChange, ready, scopes } from "./session.js";
+import { t } from "./words.js";
 
 const A_YEAR = 365 * 86_400;
 const root = document.documentElement;
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 
 const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : systemIsDark.matches);
-const tellTheme = () => byId("theme").setAttribute("aria-pressed", String(isDark()));
+const nameTheme = () => (byId("theme").textContent = isDark() ? t("layout.light") : t("layout.dark")); // what a click does
 
 byId("theme").addEventListener("click", () => {
   root.dataset.theme = isDark() ? "light" : "dark";
   document.cookie = `closecast_theme=${root.dataset.theme}; Path=/; Max-Age=${A_YEAR}; SameSite=Lax`;
-  tellTheme();
+  nameTheme();
 });
-systemIsDark.addEventListener("change", tellTheme);
-tellTheme();
+systemIsDark.addEventListener("change", nameTheme);
+nameTheme();
 
 byId("menu-button").addEventListener("click", ({ currentTarget }) => {
   const opens = currentTarget.getAttribute("aria-expanded") !== "true";
   currentTarget.setAttribute("aria-expanded", String(opens));
 });
 
+/** Say why the session's routes gave nothing: what they answered, or that nothing did. */
+async function sayWhy(refused) {
+  say(inWords(refused instanceof Response ? await problemOf(refused) : refused), "bad");
+}
+
 byId("logout").addEventListener("click", async () => {
   try {
     await end();
     location.assign("/");
-  } catch (error) {
-    say(inWords(error instanceof Response ? await problemOf(error) : error), "bad");
+  } catch (refused) {
+    await sayWhy(refused);
   }
 });
 
@@ -40,16 +46,21 @@ function showWhatIsFor() {
 }
 ready.then(() => onChange(showWhatIsFor));
 
-/** Where to go after signing in: a path of this service, never another site's. */
+/** Where to go after signing in: this service, never another site, read as the browser will (it skips tabs, say). */
 export function nextPage() {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
-  return /^\/(?![/\\])/.test(next) ? next : "/";
+  const address = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
+  return address?.protocol === location.protocol && address.host === location.host ? address.href : "/";
 }
 
-/** Return where somebody is signed in; else lead to the login page, and never return. */
+/**
+ * Return where somebody is signed in; else lead to the login page, and never return. Where it could not be asked for,
+ * the page stays and says why: its reader may be signed in, and loads it again.
+ */
 export async function needSession() {
-  await ready;
+  const refused = await ready;
   if (isSignedIn()) return;
-  location.replace(`/pages/login?next=${encodeURIComponent(location.pathname)}`);
+  if (refused === null) location.replace(`/pages/login?next=${encodeURIComponent(location.pathname)}`);
+  else await sayWhy(refused);
   await new Promise(() => {});
 }

@@ -89,5 +89,8 @@ otherTabs.addEventListener("message", ({ data }) => {
 // A tab that slept past its timer, or comes back out of the browser's cache, asks anew.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
-/** Settled when it is known whether somebody is signed in. */
-export const ready = goOn().catch(() => {});
+/** Settled when it is known whether somebody is signed in: null, or why that could not be asked for. */
+export const ready = goOn().then(
+  () => null,
+  (why) => why,
+);

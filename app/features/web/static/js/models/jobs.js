@@ -7,6 +7,7 @@ import { byId, h, onSubmit, say, table } from "../dom.js";
 import { follow } from "../events.js";
 import { sure } from "../sure.js";
 import { instant, number, separators, t } from "../words.js";
+import { showModels } from "./bundles.js";
 
 const LIMIT = 20;
 const OPEN = ["queued", "running"];
@@ -117,7 +118,7 @@ export async function show(job, { focus = true } = {}) {
     },
     mine.signal,
   );
-  if (!mine.signal.aborted) await showJobs();
+  if (!mine.signal.aborted) await Promise.all([showJobs(), showModels()]); // what was trained may be judged at once
 }
 
 onSubmit(byId("train"), async (fields) => {

@@ -12,7 +12,17 @@ import { day, instant, language, number, percent, price, t } from "../words.js";
 const BARS = 150; // about seven months
 const DAYS_BACK = [5, 10, 21, 30, 60];
 
-const ticker = decodeURIComponent(location.pathname.split("/pages/tickers/")[1] ?? "").replace(/\/$/, "").toUpperCase();
+/** What stands in the ticker's place; what is no text at all (%E0 alone, say) stays as it was written. */
+function typedTicker() {
+  const written = (location.pathname.split("/pages/tickers/")[1] ?? "").replace(/\/$/, "").toUpperCase();
+  try {
+    return decodeURIComponent(written).toUpperCase();
+  } catch {
+    return written;
+  }
+}
+
+const ticker = typedTicker();
 const daysAhead = () => Number(byId("days-ahead").value);
 let shown = 0; // an answer that a later choice overtook is dropped
 
