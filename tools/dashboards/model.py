@@ -72,7 +72,7 @@ def _glance() -> list[AnyPanel]:
         ),
         number(
             "Age of the champion",
-            "Since the served bundle was made; 0 for the reference, which does not age.",
+            "Since the champion was made, even while the reference serves in its place; 0 for a reference as champion.",
             units.Seconds,
             series("max(closecast_champion_age_seconds)"),
         ),

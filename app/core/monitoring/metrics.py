@@ -71,7 +71,7 @@ lease_expiries_total = Counter(
 )
 champion_age_seconds = Gauge(
     "closecast_champion_age_seconds",
-    "Time since the served bundle was made; 0 for the reference, which does not age.",
+    "Time since the champion was made, even where the reference serves in its place; 0 for a reference as champion.",
     multiprocess_mode="livemostrecent",
 )
 champion_max_age_seconds = Gauge(

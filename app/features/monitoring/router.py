@@ -1,7 +1,6 @@
 """What the service says about itself."""
 
 import asyncio
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Security
@@ -127,10 +126,9 @@ def _tell_champion_age(request: Request) -> None:
     champions: ChampionHolder = request.app.state.champions
     metrics.champion_max_age_seconds.set(champions.max_age.total_seconds())
     try:
-        champion = champions.serving(now_utc())
+        age = champions.age(now_utc())
     except NoChampionError:
         return
-    age = timedelta(0) if champion.is_reference else champion.age(now_utc())
     metrics.champion_age_seconds.set(age.total_seconds())
 
 

@@ -133,6 +133,17 @@ class ChampionHolder:
         """Whether a bundle is older than one should be."""
         return champion.is_past(self._settings.model_max_age_days, now)
 
+    def age(self, now: datetime) -> timedelta:
+        """Since the ledger's champion was made, while the reference serves in its place too; 0 for a reference.
+
+        Raises
+        ------
+        NoChampionError : nothing could be loaded yet.
+        """
+        if self._champion is None:
+            raise NoChampionError
+        return timedelta(0) if self._champion.is_reference else self._champion.age(now)
+
     @property
     def max_age(self) -> timedelta:
         """The age past which a champion is flagged."""

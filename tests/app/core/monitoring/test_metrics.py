@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -16,7 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.limits_daily import DailyQuotaError
 from app.core.monitoring import metrics
 from app.core.monitoring.metrics import ForecastOutcome, count_source_error, outcome_of
+from app.core.security import now_utc
 from data_pipeline.sources.base import RateLimitedError
+from ml_lifecycle.export.manifest import BundleKind
 from tests.app.accounts import Account
 
 
@@ -85,6 +89,23 @@ async def test_the_champion_s_age_is_that_of_the_moment_of_the_scrape(client: ht
     assert match is not None
     assert float(match[1]) == 0.0
     assert "closecast_champion_max_age_seconds 7.776e+06" in text
+
+
+async def test_a_champion_too_old_to_serve_is_told_at_its_own_age(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """At that of the reference in its place the alert would end just when a champion is most stale."""
+    holder = app.state.champions
+    reference = holder.serving(now_utc())
+    manifest = reference.bundle.manifest.model_copy(
+        update={"kind": BundleKind.NETWORK, "created_at": now_utc() - timedelta(days=400)}
+    )
+    holder._champion = replace(reference, bundle=replace(reference.bundle, manifest=manifest))
+    try:
+        assert holder.serving(now_utc()).is_reference
+        await scrape(client)
+    finally:
+        holder._champion = reference
+
+    assert sample("closecast_champion_age_seconds") == pytest.approx(400 * 86_400, abs=60)
 
 
 def test_a_source_error_is_counted_by_its_cause() -> None:

@@ -130,6 +130,7 @@ async def test_an_old_network_is_flagged_and_past_the_hard_limit_the_reference_s
     served = holder.serving(NOW)
 
     assert holder.is_flagged(network, NOW) is flagged
+    assert holder.age(NOW) == timedelta(days=days)
     assert (served.promotion == champion_module.STAND_IN) is stands_in
     assert (served.bundle.manifest.kind is BundleKind.REFERENCE and served is not network) is stands_in
 
