@@ -38,7 +38,7 @@ OneHorizon = Annotated[
 BundleAsked = Annotated[str | None, Query(pattern=r"^[0-9a-f]{64}$", description="Left out: every one.")]
 
 
-def table_wish(
+async def table_wish(
     kind: Kind = "live",
     window: WindowAsked = "all",
     horizon: OneHorizon = 1,
