@@ -66,11 +66,12 @@ def ray_cluster(workers: int) -> Iterator[None]:
 
 def _join(address: str) -> None:
     import ray
+    from ray.exceptions import RayError
 
     try:
         threads = {"env_vars": {THREADS: os.environ[THREADS]}}
         ray.init(address, runtime_env=threads, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:  # the last: a token is wanted, none is given
         raise ClusterUnavailableError(f"no Ray cluster answers at {address}: {error}".splitlines()[0]) from error
 
 

@@ -152,6 +152,29 @@ def test_backtests_of_many_tickers_are_the_same_on_ray_to_the_bit(place: str) ->
             np.testing.assert_array_equal(one.quantiles[name], other.quantiles[name])
 
 
+JOINS = """
+from ml_lifecycle.training.ray_cluster import ray_cluster
+from ml_lifecycle.training.tuning_errors import ClusterUnavailableError
+try:
+    with ray_cluster(1):
+        pass
+except ClusterUnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_token_that_is_wanted_and_not_given_is_told_in_words(tmp_path: Path) -> None:
+    """Ray looks for one in the environment and at home; in a process of its own, for it remembers what it found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    told = {"RAY_ADDRESS": "127.0.0.1:9", "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+
+    said = subprocess.run(
+        [sys.executable, "-c", JOINS], env=kept | told, capture_output=True, text=True, check=True, timeout=120
+    )
+
+    assert said.stdout.startswith("no Ray cluster answers at 127.0.0.1:9: Token authentication is enabled")
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_cluster_of_our_own_listens_on_loopback_alone() -> None:
     """Ray's own processes are not under the guard of this one: what they listen at is looked up."""
