@@ -146,7 +146,7 @@ def test_tabs_refresh_one_after_the_other(new_context: Callable[..., BrowserCont
 def test_a_token_that_was_stopped_is_replaced_without_the_reader_noticing(page: Page, watch: Watch) -> None:
     watch.refusals.add(401)
     log_in(page, USER, "/pages/keys")
-    refused = []
+    refused: list[str] = []
 
     def refuse_once(route: Route) -> None:
         if refused:
