@@ -41,7 +41,7 @@ LEFT_OUT = {
     ("/openapi.json", "GET", "HEAD"),
     ("/docs/files",),
     *((path, "GET") for path in ("/pages", "/pages/login", "/pages/register", "/pages/keys")),
-    *((path, "GET") for path in ("/pages/tickers/{ticker:path}", "/static/{name:path}")),
+    *((path, "GET") for path in ("/pages/tickers/{ticker:path}", "/pages/{path:path}", "/static/{name:path}")),
     *((f"/pages/{name}", "GET") for name in ("track-record", "models", "operations")),
     *((f"/pages/session/{path}", "POST") for path in ("login", "refresh", "logout")),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Literal
 
@@ -65,6 +66,7 @@ PAGES: Final = (
     # `:path`: whatever is typed in a ticker's place reaches the API, which says what is wrong with it.
     Page("/pages/tickers/{ticker:path}", "ticker"),
 )
+MISSING: Final = Page("/pages/{path:path}", "missing")  # whatever else is asked for: a reader gets words, not JSON
 MENU: Final = tuple(page for page in (START, *PAGES) if page.menu is not None)
 
 
@@ -92,7 +94,7 @@ def templates() -> Environment:
     return environment
 
 
-def render(request: Request, page: Page) -> HTMLResponse:
+def render(request: Request, page: Page, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
     """A page in its reader's language and theme; a language that the address names is remembered."""
     asked = request.query_params.get("lang")
     remembered = request.cookies.get(LANGUAGE_COOKIE)
@@ -113,6 +115,7 @@ def render(request: Request, page: Page) -> HTMLResponse:
     )
     answer = HTMLResponse(
         body,
+        status_code=status,
         headers={
             "Content-Security-Policy": POLICY,
             "Content-Language": language,

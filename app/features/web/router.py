@@ -1,6 +1,7 @@
 """The pages and what they load. None of it is in the OpenAPI document: programs call the API."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -8,7 +9,7 @@ from fastapi.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.features.web import static_files
-from app.features.web.pages import PAGES, Page, render
+from app.features.web.pages import MISSING, PAGES, Page, render
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,6 +23,12 @@ def _shown(page: Page) -> Callable[[Request], Awaitable[Response]]:
 
 for each in PAGES:
     router.add_api_route(each.path, _shown(each), methods=["GET"], name=f"page_{each.name}")
+
+
+@router.get(MISSING.path)
+async def page_missing(request: Request) -> Response:
+    """There is no such page, said on one."""
+    return render(request, MISSING, HTTPStatus.NOT_FOUND)
 
 
 @router.get(f"{static_files.PATH}/{{name:path}}")

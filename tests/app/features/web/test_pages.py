@@ -81,6 +81,16 @@ async def test_without_scripts_a_page_says_what_it_needs_and_shows_no_forecast(p
     assert '<div id="forecast">' not in page.text
 
 
+@pytest.mark.parametrize("address", ["/pages/unknown", "/pages/session/login", "/pages/keys/more?lang=pt"])
+async def test_a_page_that_is_none_is_said_so_on_a_page(pages: FastAPI, address: str) -> None:
+    async with client_of(pages) as client:
+        page = await client.get(address, headers=BROWSER)
+
+    assert page.status_code == 404
+    assert ("Esta página não existe" if "lang=pt" in address else "There is no such page") in page.text
+    assert page.headers["cache-control"] == "no-store"
+
+
 async def test_every_module_finds_its_neighbours(pages: FastAPI) -> None:
     """Relative to itself, below the one digest that all files share."""
     scripts = [path for path in static_files.own_files() if path.endswith(".js")]
