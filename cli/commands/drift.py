@@ -17,13 +17,15 @@ EXIT_CODES = {"ok": 0, "watch": 10, "retrain": 11}
 
 def drift(
     bundle: Annotated[
-        str | None, typer.Option(help="Whose inputs; by id, its beginning, or folder [the champion].", metavar="BUNDLE")
+        str | None,
+        typer.Option(help="Whose inputs; by id, its beginning, or folder; none: the champion.", metavar="ID"),
     ] = None,
     reference_version: Annotated[
-        int | None, typer.Option(min=0, help="Data version to compare with [the bundle's training distribution].")
+        int | None,
+        typer.Option(min=0, help="Data version to compare with; none: the training distribution of the bundle."),
     ] = None,
     production_version: Annotated[
-        int | None, typer.Option(min=0, help="Data version that is compared [the newest].")
+        int | None, typer.Option(min=0, help="Data version that is compared; none: the newest.")
     ] = None,
     tickers: Annotated[
         str | None, typer.Option(help="Comma-separated; none: all that are stored, 200 at most.")

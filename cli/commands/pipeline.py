@@ -20,7 +20,7 @@ def pipeline(
     config: Annotated[
         str | None,
         typer.Option(
-            help="Training configuration, file or packaged name [the champion's, else default].", metavar="FILE"
+            help="Training configuration, file or packaged name; none: the champion's, else default.", metavar="FILE"
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,

@@ -35,7 +35,7 @@ def train(
     start: Annotated[datetime | None, typer.Option(formats=DAY, help="First day of the bars.")] = None,
     end: Annotated[datetime | None, typer.Option(formats=DAY, help="Last day of the bars.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Folder of the run [CLOSECAST_HOME/checkpoints/NAME].")
+        Path | None, typer.Option(help="Folder of the run; none: checkpoints/NAME in CLOSECAST_HOME.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew where an interrupted run could go on.")] = False,
     smoke: Annotated[
