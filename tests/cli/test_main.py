@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -62,6 +63,17 @@ def test_every_command_explains_itself_with_an_example(closecast: Closecast, com
     assert "Example:" in shown.out
     assert f"closecast {' '.join(command)}" in shown.out
     assert ("--json" in shown.out) == (command not in UNTIL_STOPPED)
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_options_are_written_small(command: tuple[str, ...]) -> None:
+    found: Any = get_command(main.app)
+    for name in command:
+        found = found.commands[name]
+
+    options = [option for each in found.params for option in each.opts if option.startswith("--")]
+
+    assert options == [option.lower() for option in options]  # a metavar may be taken for the option's name
 
 
 def test_help_and_version_import_nothing_heavy() -> None:
