@@ -30,9 +30,9 @@ class CoverageTest:
     p: float | None
 
     @property
-    def rejected(self) -> bool:
-        """Whether the promise is broken."""
-        return self.p is not None and self.p < SIGNIFICANCE
+    def rejected(self) -> bool | None:
+        """Whether the promise is broken; None where there are too few days to tell."""
+        return None if self.p is None else self.p < SIGNIFICANCE
 
 
 def coverage_test(inside: FloatArray, n: FloatArray, level: float, *, overlap: int) -> CoverageTest:

@@ -140,3 +140,18 @@ def test_a_page_after_the_first_is_asked_for(record: Page) -> None:
     expect(rows(record)).to_have_count(2)
     assert names(record) == ["ONE", "TWO"]
     expect(record.get_by_role("button", name="More tickers")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("rejected", "words"), [(True, "Broken"), (False, "Kept"), (None, "Too few days to tell")])
+def test_whether_a_promise_held_is_the_server_s_word(record: Page, rejected: bool | None, words: str) -> None:
+    """Whatever p says: the limit is the server's alone."""
+
+    def judged(route: Route) -> None:
+        told = route.fetch().json()
+        for test in told["live"][0]["coverage"]:
+            test |= {"p": 0.005 if rejected is False else 0.5, "rejected": rejected}
+        route.fulfill(json=told)
+
+    record.route("**/track-record?*", judged)
+    record.get_by_label("Ahead").select_option("5")
+    expect(record.locator("#bundles tbody tr").first.locator("td").last).to_have_text(words)

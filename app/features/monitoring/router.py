@@ -21,7 +21,7 @@ from app.features.registry.errors import NoChampionError
 from app.features.web.pages import START, render
 from app.models.user import Scope
 from ml_lifecycle.evaluation.intervals import INTERVALS
-from ml_lifecycle.monitoring.coverage_test import SIGNIFICANCE
+from ml_lifecycle.monitoring.coverage_test import CoverageTest
 
 router = APIRouter(tags=["service"])
 metrics_router = APIRouter(tags=["service"])
@@ -139,7 +139,7 @@ def _tell_live_coverage(request: Request) -> None:
         live = champions.serving(now_utc()).live
     except NoChampionError:
         return
-    tests = {test["level"]: test["p"] for test in live.get(COVERAGE_WATCHED, {}).get("coverage", ())}
+    tests = [CoverageTest(**test) for test in live.get(COVERAGE_WATCHED, {}).get("coverage", ())]
+    rejected = {test.level: test.rejected for test in tests}
     for level in INTERVALS:
-        p = tests.get(level)
-        metrics.live_coverage_rejected.labels(f"{100 * level:.0f}").set(p is not None and p < SIGNIFICANCE)
+        metrics.live_coverage_rejected.labels(f"{100 * level:.0f}").set(bool(rejected.get(level)))

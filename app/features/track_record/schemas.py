@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.page import Page
+from ml_lifecycle.monitoring.coverage_test import CoverageTest
 
 Kind = Literal["live", "hindcast"]
 Window = Literal["30", "90", "365", "all"]
@@ -16,7 +17,6 @@ SHARED = (
     "voids",
     "relative_mae",
     "relative_mae_interval",
-    "coverage",
     "directional_accuracy",
     "directions",
 )
@@ -60,9 +60,8 @@ class CoverageRead(Part):
     level: float = Field(description="Promised.")
     coverage: float
     n_effective: int = Field(description="Independent forecasts that would know the share as well.")
-    p: float | None = Field(
-        description="Binomial test, two-sided; null: too few days. Below 0.01 the promise is broken."
-    )
+    p: float | None = Field(description="Binomial test, two-sided; null: too few days.")
+    rejected: bool | None = Field(description="Whether the promise is broken: p below 0.01; null: too few days.")
 
 
 class FiguresRead(Part):
@@ -141,6 +140,7 @@ def figures_read(kind: Kind, bundle_id: str, horizon: int, window: Window, figur
         n_days=skill["n_days"],
         pinball_skill=skill["pinball_skill"],
         pinball_skill_interval=skill["interval"],
+        coverage=[CoverageRead(**test, rejected=CoverageTest(**test).rejected) for test in figures["coverage"]],
         **{name: figures[name] for name in SHARED},
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.features.market_data.service import publish_windows
+from app.features.track_record.schemas import figures_read
 from app.features.track_record.service import score_final_steps
 from app.main import create_app
 from app.models.live_skill import LiveSkill
@@ -54,6 +55,21 @@ async def test_figures_stand_by_horizon_with_hindcasts_apart(
     assert live[1]["relative_mae"] == 1.0  # the reference's median is the naive forecast
     assert len(record["chain"]["head"]) == 64
     assert [(each["ticker"], each["scored"]) for each in record["tickers"]["items"]] == [("AAPL", 6), ("OLD", 0)]
+
+
+@pytest.mark.parametrize(("p", "rejected"), [(0.0099, True), (0.01, False), (None, None)])
+def test_a_promise_is_broken_below_one_percent_and_untold_while_untested(
+    p: float | None, rejected: bool | None
+) -> None:
+    """The server says so: nobody who reads it has a second limit to keep."""
+    test = {"level": 0.8, "coverage": 0.7, "n_effective": 90, "p": p}
+    skill = {"label": "not_yet_measured", "n": 90, "n_days": 70, "pinball_skill": None, "interval": None}
+    counts = {"forecasts": 90, "scored": 90, "voids": 0, "directions": 0}
+    measured = {"relative_mae": None, "relative_mae_interval": None, "directional_accuracy": None}
+
+    told = figures_read("live", "0" * 64, 1, "all", {**counts, **measured, "skill": skill, "coverage": [test]})
+
+    assert [each.model_dump() for each in told.coverage] == [{**test, "rejected": rejected}]
 
 
 async def test_parts_of_the_record_can_be_asked_for(

@@ -85,7 +85,7 @@ function bundleRow(each, served) {
     within(each.relative_mae, each.relative_mae_interval, (value) => number(value, 3)),
     within(each.pinball_skill, each.pinball_skill_interval, (value) => percent(value, 2)),
     eighty ? percent(eighty.coverage) : t("none"),
-    !eighty || eighty.p === null ? t("record.promise.untested") : t(`record.promise.${eighty.p < 0.01 ? "broken" : "kept"}`),
+    eighty?.rejected == null ? t("record.promise.untested") : t(`record.promise.${eighty.rejected ? "broken" : "kept"}`),
   ];
 }
 
