@@ -83,6 +83,17 @@ def test_apis_scale_behind_one_port() -> None:
     )  # resolved once, it would miss new containers
 
 
+@pytest.mark.parametrize("file", ["deploy/compose/front.conf", "deploy/nginx/closecast.conf"])
+def test_no_caller_chooses_the_address_that_limits_count_by(file: str) -> None:
+    """The API believes what the front says: a caller's own X-Forwarded-For must not be part of it."""
+    said = re.sub(r"#.*", "", (ROOT / file).read_text())
+
+    assert re.findall(r"proxy_set_header\s+X-Forwarded-For\s+(.*);", said) == ["$remote_addr"]
+    assert len(re.findall(r"proxy_pass\s", said)) == 1
+    assert "set_real_ip_from" not in said  # only who is named in FRONT_PROXIES, and that is nobody at first
+    assert SERVICES["front"]["environment"] == {"FRONT_PROXIES": "${FRONT_PROXIES:-}"}
+
+
 def make_env(file: Path) -> "subprocess.CompletedProcess[str]":
     """`make env`, to another file."""
     environment = {"FILE": str(file), "PATH": "/usr/bin:/bin"}
