@@ -122,7 +122,9 @@ class Engine:
 
     def run_once(self, service: str, *arguments: str) -> str:
         """`compose run --rm`."""
-        return self.compose("run", "--rm", *(() if self.waits else ("--no-deps",)), "-T", service, *arguments)
+        profile = ("--profile", "train")  # podman-compose, other than docker's, knows no service outside of those named
+        alone = () if self.waits else ("--no-deps",)
+        return self.compose(*profile, "run", "--rm", *alone, "-T", service, *arguments)
 
     def containers(self, service: str) -> list[str]:
         """Names of a service's containers, in order."""
