@@ -7,26 +7,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, RowMapping, ScalarSelect, Select, Subquery, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.features.track_record.figures import INSIDE, SUMS
 from app.models.forecast import Forecast
 from app.models.score import OpenForecast, TickerScoreDay, TickerScoreSum
 from app.models.serving_window import ServingWindowRow
 from ml_lifecycle.export.manifest import STEPS
 
-_SUMS = (
-    "n",
-    "voids",
-    "absolute_error",
-    "naive_absolute_error",
-    "compared",
-    "compared_pinball",
-    "naive_pinball",
-    "directions",
-    "direction_hits",
-    "inside_50",
-    "inside_80",
-    "inside_90",
-    "inside_95",
-)
+_SUMS = (*SUMS, *INSIDE)
 
 
 async def ticker_days(db: AsyncSession, ticker: str, *, after: date, steps: Sequence[int]) -> Sequence[RowMapping]:
