@@ -7,11 +7,12 @@ from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
+from sqlalchemy import QueuePool
 
 from app.config import Settings
 from app.core.audit_hook import guard_bundles
@@ -21,7 +22,7 @@ from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, ope
 from app.core.monitoring.collector import spans_told
 from app.core.monitoring.job_spans import trace_job
 from app.core.monitoring.logging import configure_logging
-from app.core.monitoring.process_watch import process_name, watch_process
+from app.core.monitoring.process_watch import pool_size, pool_used, process_name, watch_process
 from app.features.after_close import tasks as after_close_tasks
 from app.features.auth import tasks as auth_tasks
 from app.features.cleaning import tasks as cleaning_tasks
@@ -98,7 +99,7 @@ async def _work(settings: Settings, queues: Collection[str], told: asyncio.Event
         try:
             await restart_stalled_jobs(app)
             work = [_work_on(app, tools, queue) for queue in worked_on]
-            beside = (training_tasks.look_after_jobs(tools), watch_process(process_name("worker")))
+            beside = (training_tasks.look_after_jobs(tools), _watch(tools))
             await _until_told([*work, *beside], told)
         except ConnectorException as error:
             if told.is_set():
@@ -117,6 +118,12 @@ def add_data_tasks(app: App) -> None:
     cleaning_tasks.add_tasks(app)
     track_record_tasks.add_tasks(app)
     add_upkeep(app)
+
+
+async def _watch(tools: WorkerTools) -> None:
+    """Tell of this process and of the connections that its jobs share; the queue's own are not among them."""
+    pool = cast(QueuePool, tools.sessions.kw["bind"].pool)  # what `create_engine` makes
+    await watch_process(process_name("worker"), sizes={pool_size: pool.size()}, waiting={pool_used: pool.checkedout})
 
 
 async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:

@@ -57,7 +57,7 @@ async def test_a_failed_asking_shows_in_what_is_scraped(db: AsyncSession, worker
     wait_for(f"{UNKNOWN} 1.0", worker_metrics)
 
 
-def test_a_worker_tells_nothing_that_only_the_api_knows(worker_metrics: Callable[[], str]) -> None:
+def test_a_worker_tells_nothing_that_only_the_api_knows(settings: Settings, worker_metrics: Callable[[], str]) -> None:
     wait_for(f"{UNKNOWN} 0.0", worker_metrics)
 
     named = {line.split()[2] for line in worker_metrics().splitlines() if line.startswith("# TYPE ")}
@@ -68,6 +68,8 @@ def test_a_worker_tells_nothing_that_only_the_api_knows(worker_metrics: Callable
         for family in metric.describe()
     }
     assert 'closecast_process_open_fds{process="worker"}' in worker_metrics()
+    wait_for(f'closecast_database_pool_size{{process="worker"}} {settings.database_pool_size:.1f}', worker_metrics)
+    assert 'closecast_database_pool_used{process="worker"}' in worker_metrics()
 
 
 def test_a_taken_port_is_told_in_one_line(settings: Settings) -> None:

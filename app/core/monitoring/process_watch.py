@@ -49,7 +49,7 @@ _told = {
     name: Gauge(f"closecast_{name}", meaning, ["process"], multiprocess_mode=_LIVE) for name, meaning in _TOLD.items()
 }
 _kernel = ProcessCollector(registry=None)
-OF_EVERY_PROCESS = (cpu_seconds_total, event_loop_lag_seconds, *_told.values())
+OF_EVERY_PROCESS = (cpu_seconds_total, event_loop_lag_seconds, pool_size, pool_used, *_told.values())
 
 
 def process_name(otherwise: str) -> str:
