@@ -58,7 +58,8 @@ def test_a_forecast_as_of_the_past_is_shown_against_what_came(page: Page, watch:
     open_ticker(page, "IBM")
     expect(page.locator("#past")).to_contain_text("None of the forecasts")
 
-    page.get_by_label("Forecast as of").select_option(index=3)
+    with page.expect_request("**/predictions?ticker=IBM&*", timeout=30_000):  # however much else the reader asked
+        page.get_by_label("Forecast as of").select_option(index=3)
 
     expect(page.locator("#as-of-note")).to_contain_text("As if made after the close of 30 Jan 2013", timeout=30_000)
     expect(page.locator("#past .main-svg").first).to_be_visible()

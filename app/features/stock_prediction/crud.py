@@ -126,9 +126,9 @@ async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: U
 
 
 async def list_predictions(
-    db: AsyncSession, user_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None
+    db: AsyncSession, user_id: UUID, *, ticker: str | None, limit: int, before: tuple[datetime, UUID] | None
 ) -> Sequence[PredictionRow]:
-    """A user's logged requests with the forecast each was answered with, newest first."""
+    """A user's logged requests with the forecast each was answered with, newest first; of one ticker if given."""
     log = PredictionLogRow
     page = (
         select(log, Forecast.ticker, Forecast.cutoff, Forecast.kind, Forecast.bundle_id)
@@ -137,6 +137,8 @@ async def list_predictions(
         .order_by(log.answered_at.desc(), log.id.desc())
         .limit(limit)
     )
+    if ticker is not None:
+        page = page.where(Forecast.ticker == ticker)
     if before is not None:
         page = page.where(tuple_(log.answered_at, log.id) < before)
     return (await db.execute(page)).all()

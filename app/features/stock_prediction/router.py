@@ -196,12 +196,17 @@ async def sample_data(
     return await sample_of(db, None if ticker is None else parse_ticker(ticker), size)
 
 
-@router.get("/predictions", responses=problem_responses(InvalidCursorError))
+@router.get("/predictions", responses=problem_responses(InvalidCursorError, MalformedTickerError))
 async def list_predictions(
-    db: DbSession, user: PredictUser, cursor: Cursor = None, limit: PageLimit = 50
+    db: DbSession,
+    user: PredictUser,
+    ticker: Annotated[str | None, Query(description="Left out: every one, and your own windows.")] = None,
+    cursor: Cursor = None,
+    limit: PageLimit = 50,
 ) -> Page[PredictionRead]:
     """What you were answered, newest first."""
-    return await service.list_predictions(db, user.user_id, cursor=cursor, limit=limit)
+    asked = None if ticker is None else parse_ticker(ticker)
+    return await service.list_predictions(db, user.user_id, ticker=asked, cursor=cursor, limit=limit)
 
 
 @router.get("/forecasts/{forecast_id}", responses=problem_responses(ForecastNotFoundError))

@@ -151,14 +151,16 @@ async def find_answered_forecast(db: AsyncSession, forecast_id: UUID, user_id: U
     return frozen
 
 
-async def list_predictions(db: AsyncSession, user_id: UUID, *, cursor: str | None, limit: int) -> Page[PredictionRead]:
-    """One page of what a user was answered, newest first.
+async def list_predictions(
+    db: AsyncSession, user_id: UUID, *, ticker: str | None, cursor: str | None, limit: int
+) -> Page[PredictionRead]:
+    """One page of what a user was answered, newest first; of one ticker if one is given.
 
     Raises
     ------
     InvalidCursorError
     """
-    rows = await crud.list_predictions(db, user_id, limit=limit + 1, before=decode_cursor(cursor))
+    rows = await crud.list_predictions(db, user_id, ticker=ticker, limit=limit + 1, before=decode_cursor(cursor))
     return page_of(
         rows,
         limit,

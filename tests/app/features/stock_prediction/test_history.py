@@ -32,6 +32,28 @@ async def test_a_history_is_read_page_by_page_newest_first(
     assert {each["route"] for each in first["items"]} == {"GET /predict/{ticker}"}
 
 
+async def test_a_history_can_be_of_one_ticker_however_much_else_was_asked(
+    client: httpx.AsyncClient, registered_user: Account, other_user: Account, db: AsyncSession
+) -> None:
+    """Page by page: pages are of the ticker's answers, not of all among which the ticker's are looked for."""
+    await publish_windows(db, [make_window(ticker) for ticker in ("AAPL", "IBM")])
+    for ticker in ("IBM", "AAPL", "AAPL", "IBM", "AAPL", "AAPL"):
+        await client.get(f"/predict/{ticker}", headers=registered_user.headers)
+    await client.get("/predict/IBM", headers=other_user.headers)
+    everything = (await client.get("/predictions", headers=registered_user.headers)).json()["items"]
+
+    path = "/predictions?limit=1&ticker=ibm"
+    first = (await client.get(path, headers=registered_user.headers)).json()
+    rest = (await client.get(f"{path}&cursor={first['next_cursor']}", headers=registered_user.headers)).json()
+    unknown = (await client.get("/predictions?ticker=MSFT", headers=registered_user.headers)).json()
+    no_ticker = await client.get("/predictions?ticker=../x", headers=registered_user.headers)
+
+    assert first["items"] + rest["items"] == [each for each in everything if each["ticker"] == "IBM"]
+    assert (len(first["items"]), len(rest["items"]), rest["next_cursor"]) == (1, 1, None)
+    assert unknown == {"items": [], "next_cursor": None}
+    assert (no_ticker.status_code, no_ticker.json()["type"]) == (422, "/problems/malformed-ticker")
+
+
 async def test_a_cursor_of_somebodys_own_making_is_refused(client: httpx.AsyncClient, registered_user: Account) -> None:
     """With a problem document."""
     answer = await client.get("/predictions?cursor=xyz", headers=registered_user.headers)

@@ -6,14 +6,14 @@ import { h } from "../dom.js";
 import { day, number, price, t } from "../words.js";
 import { dayAxis, range } from "./fan.js";
 
-const LOOKED_THROUGH = 200; // answers, the newest
+const LOOKED_THROUGH = 200; // answers of the ticker, the newest
 const SHOWN = 20; // forecasts
 const INTERVAL = "80";
 
 /** The reader's frozen forecasts of a ticker, those of the newest cutoffs, oldest first, each with all of its steps. */
 export async function pastForecasts(ticker) {
-  const { items } = await read("/predictions", { limit: LOOKED_THROUGH });
-  const cutoffs = new Map(items.filter((each) => each.ticker === ticker && each.forecast_id).map((each) => [each.forecast_id, each.cutoff]));
+  const { items } = await read("/predictions", { ticker, limit: LOOKED_THROUGH });
+  const cutoffs = new Map(items.map((each) => [each.forecast_id, each.cutoff]));
   const newest = [...cutoffs].sort(([, one], [, other]) => (one < other ? 1 : -1)).slice(0, SHOWN);
   return Promise.all(newest.reverse().map(([id]) => read(`/forecasts/${id}`)));
 }
