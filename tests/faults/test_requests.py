@@ -61,7 +61,7 @@ async def test_a_thousand_cancelled_requests_leave_no_connection_behind(
     assert told["went away"] > 200, told
     assert set(states) == {"idle"}
     assert len(states) <= pool.size() + 3  # the log's, the listener's, and this test's own
-    assert answer.status_code == 200
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_pool_without_a_connection_left_is_told_in_time(

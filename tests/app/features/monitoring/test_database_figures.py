@@ -114,11 +114,12 @@ async def test_live_skill_and_coverage_are_those_of_the_champion(
 
 
 async def test_the_newest_drift_report_is_told(db: AsyncSession, figures: DatabaseFigures) -> None:
+    now = datetime.now(UTC)  # this module was read long before it came to this test
     for hours, recommendation in ((50, "ok"), (2, "retrain")):
         columns = [{"column": "gap", "severity": "far"}, {"column": "volume", "severity": None}]
         db.add(
             DriftReport(
-                made_at=NOW - timedelta(hours=hours),
+                made_at=now - timedelta(hours=hours),
                 asked_by="schedule",
                 production_version=1,
                 days=250,
