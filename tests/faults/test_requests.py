@@ -56,11 +56,12 @@ async def test_a_thousand_cancelled_requests_leave_no_connection_behind(
             await asyncio.sleep(0.05)
     with psycopg.connect(direct_url) as connection:
         states = [row[0] for row in connection.execute(CONNECTIONS)]
-    async with asyncio.timeout(
-        10
-    ):  # cut connections are made anew first, which a busy machine may refuse to do in time
-        while (answer := await client.get("/predict/T1", headers=registered_user.headers)).status_code == 503:
-            await asyncio.sleep(0.2)
+    # cut connections are made anew first, which a busy machine may refuse to do in time
+    for _ in range(50):
+        answer = await client.get("/predict/T1", headers=registered_user.headers)
+        if answer.status_code != 503:
+            break
+        await asyncio.sleep(0.2)
     assert told.total() == 1_000
     assert told["went away"] > 200, told
     assert set(states) == {"idle"}
