@@ -111,11 +111,13 @@ def _load(installation: Running) -> None:
     until = time.monotonic() + LOAD_SECONDS
     collecting = threading.Thread(target=installation.http.get, args=["/predict/IBM"], kwargs={"headers": headers})
     collecting.start()
+    own_window = installation.http.get("/sample-data?ticker=AAPL", headers=headers).raise_for_status().json()
     while time.monotonic() < until:
         for ticker in ("AAPL", "PETR4.SA", "CMIG4.SA", "NO-SUCH"):
             installation.http.get(f"/predict/{ticker}", headers=headers)
         installation.http.get("/predict/AAPL?days_ahead=99", headers=headers)
         installation.http.get("/predict/AAPL")
+        installation.http.post("/predict", json=own_window, headers=headers)  # computed anew each time
         installation.http.get("/nowhere")
         installation.http.post("/auth/token", data={"username": "jane@example.org", "password": "a wrong password"})
         time.sleep(0.2)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.web.browser import LOOKS, Watch, log_in
 from tests.web.installation import USER
@@ -84,12 +84,21 @@ def test_why_tells_inputs_drift_and_lineage(page: Page) -> None:
 def test_an_unstored_ticker_is_collected_while_the_reader_sees_it(page: Page, watch: Watch) -> None:
     watch.refusals.add(503)
     log_in(page, USER)
+    held: list[Route] | None = []  # until they were looked at: the sample's bars come at once
+
+    def hold(route: Route) -> None:
+        route.continue_() if held is None else held.append(route)
+
+    page.route("**/predict/**", hold)
     page.get_by_role("combobox", name="Ticker").fill("msft")
     page.keyboard.press("Enter")
 
     expect(page.get_by_role("heading", name="Collecting")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.locator("#collecting-text")).to_contain_text("MSFT: its bars are being fetched")
+    waiting, held = held or [], None
+    for each in waiting:
+        each.continue_()
     expect(page.locator(CHART).first).to_be_visible(timeout=60_000)
     expect(page.get_by_role("heading", name="Collecting")).to_be_hidden()
 
