@@ -73,7 +73,8 @@ async def test_a_request_is_a_span_in_its_callers_trace_and_holds_its_statements
 
     answer = await client.get("/predict/PETR4.SA?days_ahead=3", headers=headers)
     (span,) = await asyncio.to_thread(collector.wait_for, PREDICT)
-    statements = [told for told in collector.spans if told.kind == CLIENT]
+    # spans of what the fixtures asked may come in a later batch: they are of other traces
+    statements = [told for told in collector.spans if told.kind == CLIENT and told.trace == TRACE]
 
     assert answer.status_code == 200
     assert (span.trace, span.parent, span.kind, span.failed) == (TRACE, SPAN, SERVER, False)
@@ -86,7 +87,6 @@ async def test_a_request_is_a_span_in_its_callers_trace_and_holds_its_statements
         "http.route": "/predict/{ticker:path}",
         "url.scheme": "http",
     }
-    assert {told.trace for told in statements} == {TRACE}
     assert span.span in {told.parent for told in statements}
     assert "SELECT serving_windows" in {told.name for told in statements}
     assert "PETR4" not in repr(collector.spans)
