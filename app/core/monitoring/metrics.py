@@ -51,11 +51,6 @@ class ForecastOutcome(StrEnum):
     FAILED = "failed"  # on our side
 
 
-FORECAST_ROUTES = frozenset({"/predict", "/predict/{ticker:path}"})
-# Who may not ask, or not as often, has asked for nothing: neither strangers nor one user past their limits may thin out
-# the share of failures. Every 429 is the asker's own limit; an API that is too busy says 503.
-NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-
 forecasts_total = Counter("closecast_forecasts_total", "Forecasts asked for, by how that ended.", ["outcome"])
 inference_seconds = Histogram(
     "closecast_inference_seconds", "From the serving window to quantiles, database left out.", buckets=INFERENCE_SECONDS
@@ -139,12 +134,6 @@ for cause in _causes(PriceSourceError):
 def instrument(app: FastAPI) -> None:
     """Count and time every request by its route's template; unknown paths are one series."""
     Instrumentator(should_group_status_codes=False).add(count_info).instrument(app)
-
-
-def count_unanswered(route: str, status: int) -> None:
-    """Count a forecast that was asked for and not answered, whoever found out why; answered ones count themselves."""
-    if route in FORECAST_ROUTES and status >= HTTPStatus.BAD_REQUEST and status not in NOT_ADMITTED:
-        forecasts_total.labels(outcome_of(status)).inc()
 
 
 def outcome_of(status: int) -> ForecastOutcome:

@@ -12,12 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from app.core.limits import TOLD_STATE, headers_of
-from app.core.monitoring.metrics import count_unanswered
+from app.core.monitoring.metrics import forecasts_total, outcome_of
+from app.core.monitoring.request_meter import FORECASTS
 from app.core.monitoring.tracing import TracedRequest, accept_request_id, current_request
 from app.core.monitoring.unanswered import UnansweredTally
 from app.core.problems import INTERNAL, METHOD_UNKNOWN, problem_response
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
+# Who may not ask, or not as often, has asked for nothing: neither strangers nor one user past their limits may thin out
+# the share of failures. Every 429 is the asker's own limit; an API that is too busy says 503.
+NOT_ADMITTED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 NO_ROUTE = "none"  # all unknown paths are one, as in the metrics
 
 SETS_OF_HEADERS = 256  # our answers have a dozen: what is remembered of each is which headers are added
@@ -80,8 +84,7 @@ class RequestMiddleware:
             await problem_response(Request(scope), INTERNAL.document(INTERNAL.example))(scope, receive, answer)
         finally:
             if answer.status is not None and answer.status >= HTTPStatus.BAD_REQUEST:
-                count_unanswered(route_template(scope), answer.status)
-                note_unanswered(scope, answer.status)
+                count_unanswered(scope, answer.status)
             if self.log_requests:
                 latency_ms = round((perf_counter() - started) * 1000, 3)
                 log.info("request", **describe(scope), status=answer.status, latency_ms=latency_ms)
@@ -120,11 +123,18 @@ def _set_apart(theirs: tuple[bytes, ...], ours: tuple[bytes, ...]) -> tuple[froz
     return replaced, frozenset(name for name, _ in SAFE_OVER_TLS).difference(name.lower() for name in theirs)
 
 
-def note_unanswered(scope: Scope, status: int) -> None:
-    """Count a forecast that was not answered for /monitor; where no lifespan runs, nobody does."""
+def count_unanswered(scope: Scope, status: int) -> None:
+    """Count a forecast that was asked for and not answered, for Prometheus and for /monitor.
+
+    Answered ones count themselves. Of other routes, and of who may not ask, there is nothing to count.
+    """
+    if route_template(scope) not in FORECASTS or status in NOT_ADMITTED:
+        return
+    outcome = outcome_of(status)
+    forecasts_total.labels(outcome).inc()
     tally: UnansweredTally | None = getattr(scope["app"].state, "unanswered", None)
-    if tally is not None:
-        tally.note(route_template(scope), status)
+    if tally is not None:  # where no lifespan runs, nobody writes it
+        tally.note(outcome)
 
 
 def _sent(scope: Scope) -> tuple[str | None, str | None]:

@@ -9,14 +9,12 @@ import asyncio
 import logging
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.core.monitoring.metrics import NOT_ADMITTED, outcome_of
-from app.core.monitoring.request_meter import FORECASTS
+from app.core.monitoring.metrics import ForecastOutcome
 from app.models.answer_counts import ALL_TIME, UnansweredCount
 
 logger = logging.getLogger(__name__)
@@ -44,11 +42,10 @@ class UnansweredTally:
             await asyncio.wait([self._writing])
         await self.write()
 
-    def note(self, route: str, status: int) -> None:
-        """Count one request, if it asked for a forecast that it did not get; who may not ask, has not."""
-        if route in FORECASTS and status >= HTTPStatus.BAD_REQUEST and status not in NOT_ADMITTED:
-            now = datetime.now(UTC)
-            self._counts[now - (now - ALL_TIME) % SLICE, outcome_of(status).value] += 1
+    def note(self, outcome: ForecastOutcome) -> None:
+        """Count one forecast that was asked for in vain."""
+        now = datetime.now(UTC)
+        self._counts[now - (now - ALL_TIME) % SLICE, outcome.value] += 1
 
     async def write(self) -> None:
         """Add what was noted to the database's counts; where it is away, that waits."""

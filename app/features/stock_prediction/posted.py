@@ -11,8 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.idempotency import Answer, LogIdentity
 from app.core.limits import Limits
-from app.core.problems import document_of
+from app.core.monitoring.requests import count_unanswered
+from app.core.problems import document_of, problem_of
 from app.core.security import MissingScopeError, Principal
+from app.features.market_data.errors import CollectionPendingError
 from app.features.registry.champion import Champion
 from app.features.registry.shelf import BundleShelf
 from app.features.stock_prediction.batching import BatchDesk
@@ -127,9 +129,18 @@ class PostedBatch:
         desk: BatchDesk = self.request.app.state.batch_desk
         questions = [self._question(ticker, logged_as) for ticker in asked.values()]
         answered = dict(zip(asked, await desk.answer(self.db, questions), strict=True))
+        for answer in (*answered.values(), *parsed.values()):
+            self._count(answer)
         items = [_item(ticker, answered.get(ticker, parsed[ticker])) for ticker in self.body.tickers]
         latency_ms = round((perf_counter() - started) * 1000, 3)
         return Answer(b'{"answers":[%b],"latency_ms":%r}' % (b",".join(items), latency_ms))
+
+    def _count(self, answer: bytes | str | ClosecastError) -> None:
+        """A ticker that got no forecast counts as a request for it alone would."""
+        if isinstance(answer, CollectionPendingError):
+            return  # told to come back as promised: a batch waits for no collection, a request for one ticker does
+        if isinstance(answer, ClosecastError):
+            count_unanswered(self.request.scope, problem_of(answer).status)
 
     def _question(self, ticker: str, logged_as: LogIdentity | None) -> Question:
         return Question(

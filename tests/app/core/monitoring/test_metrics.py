@@ -15,13 +15,16 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.config import Settings
 from app.core.limits_daily import DailyQuotaError
 from app.core.monitoring import metrics
 from app.core.monitoring.metrics import ForecastOutcome, count_source_error, outcome_of
 from app.core.security import now_utc
+from app.features.market_data.service import publish_windows
 from data_pipeline.sources.base import RateLimitedError
 from ml_lifecycle.export.manifest import BundleKind
 from tests.app.accounts import Account
+from tests.app.windows import make_window
 
 
 async def scrape(client: httpx.AsyncClient) -> str:
@@ -140,21 +143,29 @@ def counted(before: dict[str, float]) -> dict[str, float]:
     return {outcome: value - before[outcome] for outcome, value in outcomes().items() if value > before[outcome]}
 
 
-async def test_a_database_that_is_away_counts_as_unavailable_though_nobody_was_admitted(
-    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
-) -> None:
-    """The first question to the database is who asks."""
-    before = outcomes()
-    await db.execute(text("SET lock_timeout = '5s'"))
-    await db.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))  # until the statement's deadline
+class TestADatabaseThatIsAway:
+    """Waited for as long as a statement may take."""
 
-    answers = [
-        await client.get("/predict/AAPL", headers=registered_user.headers),
-        await client.post("/api/v1/predict/", json={"ticker": "AAPL"}, headers=registered_user.headers),
-    ]
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """Not long."""
+        return settings.model_copy(update={"database_timeout_seconds": 1.0})
 
-    assert [answer.status_code for answer in answers] == [503, 503]
-    assert counted(before) == {ForecastOutcome.UNAVAILABLE: 2}
+    async def test_it_counts_as_unavailable_though_nobody_was_admitted(
+        self, client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+    ) -> None:
+        """The first question to the database is who asks."""
+        before = outcomes()
+        await db.execute(text("SET lock_timeout = '5s'"))
+        await db.execute(text("LOCK TABLE users IN ACCESS EXCLUSIVE MODE"))  # until the statement's deadline
+
+        answers = [
+            await client.get("/predict/AAPL", headers=registered_user.headers),
+            await client.post("/api/v1/predict/", json={"ticker": "AAPL"}, headers=registered_user.headers),
+        ]
+
+        assert [answer.status_code for answer in answers] == [503, 503]
+        assert counted(before) == {ForecastOutcome.UNAVAILABLE: 2}
 
 
 async def test_what_nobody_foresaw_counts_as_failed(
@@ -199,6 +210,26 @@ async def test_strangers_and_other_routes_count_as_no_forecast(
     await client.get("/predict/AAPL?days_ahead=0", headers=registered_user.headers)
 
     assert counted(before) == {ForecastOutcome.REFUSED: 1}
+
+
+async def test_each_ticker_of_a_batch_and_what_infer_refuses_is_counted_as_alone(
+    client: httpx.AsyncClient, registered_user: Account, db: AsyncSession
+) -> None:
+    """Whom a batch tells to come back, because a collection has begun, it has not failed."""
+    await publish_windows(db, [make_window("AAPL"), make_window("SHORT", n_bars=100)])
+    await scrape(client)
+    before = outcomes()
+
+    batch = {"tickers": ["AAPL", "SHORT", "../x", "NEWCO"]}
+    answers = [
+        await client.post("/predict/batch", json=batch, headers=registered_user.headers),
+        await client.post("/predict/batch", json={"tickers": []}, headers=registered_user.headers),
+        await client.post("/infer", json={"ticker": 5}, headers=registered_user.headers),
+    ]
+    await scrape(client)
+
+    assert [answer.status_code for answer in answers] == [200, 422, 422]
+    assert counted(before) == {ForecastOutcome.COMPUTED: 1, ForecastOutcome.REFUSED: 4}
 
 
 COUNT_ONE = """

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.jobs import WorkerTools
+from app.core.monitoring.metrics import ForecastOutcome
 from app.core.monitoring.unanswered import UnansweredTally
 from app.features.market_data.service import publish_windows
 from app.features.monitoring import crud
@@ -198,9 +199,9 @@ async def test_while_the_database_is_away_the_counts_wait(sessions: Sessions, db
         return sessions()
 
     tally = UnansweredTally(flaky)  # type: ignore[arg-type]  # called like a factory, which is all it needs
-    tally.note("/predict", 500)
+    tally.note(ForecastOutcome.FAILED)
     await tally.write()
-    tally.note("/predict/{ticker:path}", 404)
+    tally.note(ForecastOutcome.UNKNOWN)
     await tally.write()
     await tally.write()
 
