@@ -43,6 +43,7 @@ def settings(database_url: str, bundle_dir: Path, tmp_path: Path) -> Settings:
         database_url=SecretStr(database_url),
         jwt_secret=SecretStr("a-test-key-of-3f9c1e77b2d04a68-characters"),
         collect_wait_seconds=1.0,
+        database_timeout_seconds=10.0,  # a busy machine may hold a statement up for seconds
         log_level="ERROR",
     )
 

@@ -184,7 +184,7 @@ def test_a_yahoo_that_hangs_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.
     assert proxy.asked > 0
     assert (finding.subject, finding.state) == ("yahoo", State.WARN)
     assert "forecasts go on from stored bars" in finding.advice
-    assert took < 10.0
+    assert took < 30.0
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, Any]:

@@ -253,7 +253,7 @@ def test_v13_4_1_v13_4_3_no_files_of_ours_and_no_lists_of_files(path: str, serve
 def test_v1_5_2_a_started_process_unpickles_no_planted_file(server: Server, folder: Path) -> None:
     told = folder / "bundles" / "planted.told"
     os.kill(server.process.pid, signal.SIGUSR1)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
 
@@ -274,7 +274,7 @@ def test_v15_2_2_a_request_that_does_not_arrive_is_given_up(sent: bytes, server:
     """Whoever sends slowly holds a connection for `ARRIVAL_SECONDS`, here one second."""
     with connect(server) as connection:
         connection.sendall(sent)
-        assert 0.5 < seconds_until_closed(connection) < 5.0
+        assert 0.5 < seconds_until_closed(connection) < 15.0
 
 
 def test_v15_2_2_an_empty_line_after_an_answer_is_given_up(server: Server) -> None:
@@ -285,7 +285,7 @@ def test_v15_2_2_an_empty_line_after_an_answer_is_given_up(server: Server) -> No
         while not answer.endswith(b"}"):
             answer += connection.recv(65_536)
         connection.sendall(b"\r\n")
-        assert 0.5 < seconds_until_closed(connection) < 5.0
+        assert 0.5 < seconds_until_closed(connection) < 15.0
 
 
 def seconds_until_closed(connection: socket.socket) -> float:

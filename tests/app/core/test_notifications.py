@@ -21,7 +21,7 @@ async def listener(settings: Settings) -> AsyncIterator[NotificationListener]:
     """A connected listener."""
     listener = NotificationListener(bounded_connection_string(settings))
     listener.start()
-    await asyncio.wait_for(listener.connected.wait(), 5)
+    await asyncio.wait_for(listener.connected.wait(), 30)
     yield listener
     await listener.stop()
 
@@ -38,7 +38,7 @@ async def test_who_expects_a_ticker_is_woken_by_it_and_by_no_other(
     """Each request waits for its own."""
     with listener.expect(WINDOW_CHANNEL, "AAPL") as apple, listener.expect(WINDOW_CHANNEL, "IBM") as ibm:
         await notify(db, "AAPL")
-        await asyncio.wait_for(apple.wait(), 5)
+        await asyncio.wait_for(apple.wait(), 30)
 
         assert not ibm.is_set()
 
@@ -52,10 +52,10 @@ async def test_a_cut_connection_is_made_again_and_everyone_is_woken(
     with listener.expect(WINDOW_CHANNEL, "AAPL") as apple:
         await db.execute(text(CUT))
         await db.commit()
-        await asyncio.wait_for(apple.wait(), 5)
+        await asyncio.wait_for(apple.wait(), 30)
 
     await notify(db, "IBM")
-    assert [await asyncio.wait_for(told.get(), 5) for _ in range(2)] == [None, "IBM"]
+    assert [await asyncio.wait_for(told.get(), 30) for _ in range(2)] == [None, "IBM"]
 
 
 async def test_a_handler_that_fails_does_not_end_the_listening(
@@ -70,7 +70,7 @@ async def test_a_handler_that_fails_does_not_end_the_listening(
     for ticker in ("AAPL", "IBM"):
         with listener.expect(WINDOW_CHANNEL, ticker) as told:
             await notify(db, ticker)
-            await asyncio.wait_for(told.wait(), 5)
+            await asyncio.wait_for(told.wait(), 30)
 
     assert listener.connected.is_set()
 
@@ -87,7 +87,7 @@ async def test_stopping_lets_a_handler_finish(settings: Settings) -> None:
     listener = NotificationListener(bounded_connection_string(settings))
     listener.on(WINDOW_CHANNEL, take_time)
     listener.start()
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     await listener.stop()
 
     assert finished.is_set()

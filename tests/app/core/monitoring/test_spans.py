@@ -263,18 +263,18 @@ def test_a_collector_that_never_answers_holds_nobody_up(
     how: str,
 ) -> None:
     """Neither who records, however much, nor the end of the process."""
-    monkeypatch.setattr(span_export, "TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(span_export, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(span_export, "CLOSING_SECONDS", 0.3)
-    monkeypatch.setattr(span_export, "MOST_WAITING", 5_120)  # ten batches: to wait for each would take 10 s
+    monkeypatch.setattr(span_export, "MOST_WAITING", 5_120)  # ten batches: to wait for each would take 30 s
     collector.silent = True
     endpoint = collector.endpoint if how == "silent" else f"http://127.0.0.1:{free_port()}"
 
     with spans_told(settings.model_copy(update={"otlp_endpoint": endpoint}), "test"):
         started = monotonic()
         _record(5_000)
-        assert monotonic() - started < 5.0
+        assert monotonic() - started < 20.0
         closing = monotonic()
-    assert monotonic() - closing < 5.0
+    assert monotonic() - closing < 20.0
 
     assert len(caplog.records) == 1, caplog.text
 

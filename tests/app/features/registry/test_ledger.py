@@ -147,7 +147,7 @@ async def test_model_info_tells_errors_in_log_returns_beside_those_in_currency(
     scores = [{"ticker": "all", "horizon": 1, **errors, **naive}]
     scored = await service.register_bundle(db, write_bundle_with(settings.bundles, scores=scores))
     await promotion.force(db, scored, reason="demo", by="ada")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         info = (await client.get("/model/info", headers=registered_user.headers)).json()
         while info["version"] != scored:
             await asyncio.sleep(0.05)  # a burst of questions is limited

@@ -32,7 +32,7 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def writer(engine: AsyncEngine) -> AsyncIterator[PredictionLogWriter]:
     """A writer at work."""
-    writer = PredictionLogWriter(engine, queue_size=1_000, timeout_seconds=5.0)
+    writer = PredictionLogWriter(engine, queue_size=1_000, timeout_seconds=60.0)
     writer.start()
     yield writer
     await writer.stop()
@@ -130,14 +130,14 @@ async def test_a_full_queue_is_refused_at_once(engine: AsyncEngine) -> None:
 
 async def test_each_row_is_waited_for_equally_long(engine: AsyncEngine) -> None:
     """One timer serves all who wait: whoever came later is told later."""
-    idle = PredictionLogWriter(engine, queue_size=10, timeout_seconds=0.1)
+    idle = PredictionLogWriter(engine, queue_size=10, timeout_seconds=1.0)
     first = asyncio.create_task(idle.append(entry()))
-    await asyncio.sleep(0.06)
+    await asyncio.sleep(0.6)
     second = asyncio.create_task(idle.append(entry()))
 
     await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
     assert (first.done(), second.done()) == (True, False)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         results = await asyncio.gather(first, second, return_exceptions=True)
     assert [type(result) for result in results] == [DatabaseUnavailableError] * 2
 
@@ -159,7 +159,7 @@ async def test_what_nobody_foresaw_fails_its_row_at_once_and_not_the_log(
 ) -> None:
     """A value that is no JSON raises in the driver, past every error of the database."""
     with pytest.raises(DatabaseUnavailableError):
-        async with asyncio.timeout(2):  # the writer's own patience is 5 s
+        async with asyncio.timeout(20):  # the writer's own patience is 60 s
             await writer.append(entry(quantiles={"0.5": object()}))
     later = entry()
     await writer.append(later)

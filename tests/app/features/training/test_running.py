@@ -210,7 +210,7 @@ async def test_who_cannot_give_a_heartbeat_for_a_lease_ends_the_process(
         raise OSError("no way to the database")
 
     monkeypatch.setattr(service, "keep_up", away)
-    await asyncio.wait_for(running, 5 * LEASE_SECONDS)
+    await asyncio.wait_for(running, 20 * LEASE_SECONDS)
 
     assert children_of(os.getpid(), "quick_child") == []
     assert (await look(sessions, job_id)).status == "running"
@@ -238,7 +238,7 @@ async def test_a_job_of_a_dead_worker_that_nobody_takes_over_has_failed_two_leas
 
     seen = []
     for _ in range(3):
-        await asyncio.sleep(1.05 * LEASE_SECONDS)
+        await asyncio.sleep(1.020 * LEASE_SECONDS)
         await look_once(tools)
         job = await look(sessions, job_id)
         seen.append((job.status, job.failure))
@@ -355,7 +355,7 @@ async def test_a_killed_workers_job_is_taken_over_and_goes_on(
     second = start_worker("train")
     kill(first.pid)
     first.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while is_alive(process):  # noqa: ASYNC110 (another process)
             await asyncio.sleep(0.02)
     job = await until(sessions, job_id, ended)
