@@ -7,22 +7,30 @@ from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import Any
 
 from procrastinate import App, JobContext
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Status
-from sqlalchemy import QueuePool
 
 from app.config import Settings
 from app.core.audit_hook import guard_bundles
 from app.core.database import DatabaseUnavailableError
 from app.core.idempotency import delete_expired
-from app.core.jobs import DATA_QUEUE, TRACK_QUEUE, TRAIN_QUEUE, WorkerTools, open_queue, tools_of
+from app.core.jobs import (
+    DATA_QUEUE,
+    FAILED_JOBS_KEPT,
+    STALLED_AFTER_SECONDS,
+    TRACK_QUEUE,
+    TRAIN_QUEUE,
+    WorkerTools,
+    open_queue,
+    tools_of,
+)
 from app.core.monitoring.collector import spans_told
 from app.core.monitoring.job_spans import trace_job
 from app.core.monitoring.logging import configure_logging
-from app.core.monitoring.process_watch import pool_size, pool_used, process_name, watch_process
+from app.core.monitoring.process_watch import process_name, watch_process
 from app.features.after_close import tasks as after_close_tasks
 from app.features.auth import tasks as auth_tasks
 from app.features.cleaning import tasks as cleaning_tasks
@@ -41,9 +49,7 @@ QUEUES = (DATA_QUEUE, TRAIN_QUEUE)  # what a worker is told to work on; the smal
 AT_ONCE = {DATA_QUEUE: 4, TRAIN_QUEUE: 1, TRACK_QUEUE: 1}
 # For the jobs at hand, after SIGTERM: a training does not end so soon, it is put back and goes on elsewhere.
 GRACE_SECONDS = {DATA_QUEUE: 20.0, TRAIN_QUEUE: 0.0, TRACK_QUEUE: 20.0}
-STALLED_AFTER_SECONDS = 30  # without a heartbeat; three were due
 AWAY_SECONDS = 2.0  # between two looks whether a database that went away is back
-KEPT = timedelta(days=7)  # failed jobs, for whoever looks into them
 
 
 def possible_queues() -> tuple[str, ...]:
@@ -122,8 +128,7 @@ def add_data_tasks(app: App) -> None:
 
 async def _watch(tools: WorkerTools) -> None:
     """Tell of this process and of the connections that its jobs share; the queue's own are not among them."""
-    pool = cast(QueuePool, tools.sessions.kw["bind"].pool)  # what `create_engine` makes
-    await watch_process(process_name("worker"), sizes={pool_size: pool.size()}, waiting={pool_used: pool.checkedout})
+    await watch_process(process_name("worker"), engine=tools.sessions.kw["bind"])
 
 
 async def _work_on(app: App, tools: WorkerTools, queue: str) -> None:
@@ -193,5 +198,5 @@ async def _forget_expired_keys(context: JobContext, timestamp: int) -> None:
 
 async def _drop_old_jobs(context: JobContext, timestamp: int) -> None:
     del timestamp
-    hours = int(KEPT / timedelta(hours=1))
+    hours = int(FAILED_JOBS_KEPT / timedelta(hours=1))
     await context.app.job_manager.delete_old_jobs(nb_hours=hours, include_failed=True, include_aborted=True)

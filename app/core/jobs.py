@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
@@ -19,6 +19,9 @@ from app.core.monitoring.job_spans import trace_argument
 DATA_QUEUE = "data"  # what the worker image can do
 TRAIN_QUEUE = "train"  # what needs the training image, one at a time
 TRACK_QUEUE = "track"  # what needs it too, takes a moment, and is not to wait for a training
+
+STALLED_AFTER_SECONDS = 30  # a worker without a heartbeat; three were due
+FAILED_JOBS_KEPT = timedelta(days=7)  # for whoever looks into them
 
 COLLECT = "collect"
 PUBLISH_WINDOW = "publish_window"

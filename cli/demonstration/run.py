@@ -52,9 +52,8 @@ class Demonstration:
         collection = self._ask_yahoo()
         self._supervisor.start_api()
         ticker = self._settle_on_bars(collection)
-        url = (
-            f"http://{LOOPBACK if self._is_open else self._installation.settings.host}:{self._supervisor.settings.port}"
-        )
+        host = LOOPBACK if self._is_open else self._installation.settings.host
+        url = f"http://{host}:{self._supervisor.settings.port}"
         client = ApiClient(url)
         try:
             with working(f"The API answers at {url}"):

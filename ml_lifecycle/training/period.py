@@ -32,7 +32,6 @@ def first_day(period: str, last: np.datetime64) -> np.datetime64 | None:
     else:
         month = this_month - int(found[1]) * MONTHS[found[2]]
         same_day = month.astype("datetime64[D]") + (last - this_month.astype("datetime64[D]"))
-        first = min(
-            same_day + 1, (month + 1).astype("datetime64[D]")
-        )  # a day that the month lacks: the next one's first
+        next_month = (month + 1).astype("datetime64[D]")
+        first = min(same_day + 1, next_month)  # for a day that the month lacks
     return first

@@ -9,9 +9,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final
+from typing import Final, cast
 
 from prometheus_client import Counter, Gauge, Histogram, ProcessCollector
+from sqlalchemy import QueuePool
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 PROCESS_NAME = "CLOSECAST_PROCESS"  # the supervisor's name for a child
 LOOK_SECONDS = 1.0
@@ -58,18 +60,21 @@ def process_name(otherwise: str) -> str:
 
 
 async def watch_process(
-    name: str, *, sizes: Mapping[Gauge, int] | None = None, waiting: Mapping[Gauge, Callable[[], int]] | None = None
+    name: str, *, engine: AsyncEngine | None = None, waiting: Mapping[Gauge, Callable[[], int]] | None = None
 ) -> None:
     """Tell of this process until cancelled.
 
     Parameters
     ----------
-    sizes : what does not change while it lives, by the gauge that tells it.
+    engine : whose pool of connections is told, as `create_engine` makes it.
     waiting : gauges that tell the highest of late, and what gives the number just now.
     """
-    for gauge, size in (sizes or {}).items():
-        gauge.labels(name).set(size)
-    of_late = {gauge: (number, deque[int](maxlen=LOOKS)) for gauge, number in (waiting or {}).items()}
+    numbers = dict(waiting or {})
+    if engine is not None:
+        pool = cast(QueuePool, engine.pool)
+        pool_size.labels(name).set(pool.size())
+        numbers[pool_used] = pool.checkedout
+    of_late = {gauge: (number, deque[int](maxlen=LOOKS)) for gauge, number in numbers.items()}
     kernel = _Kernel(name)
     loop = asyncio.get_running_loop()
     for look in count():

@@ -46,6 +46,7 @@ def _note_status(begun: Span, status: int) -> None:
 
 def _describe(begun: Span, scope: Scope) -> None:
     """Its name and its route, which are known at its end; never path or query."""
-    method, route = describe(scope)["method"], describe(scope)["route"]
+    described = describe(scope)
+    method, route = described["method"], described["route"]
     begun.update_name(f"{method} {route}")
     begun.set_attributes({"http.request.method": method, "http.route": route, "url.scheme": scope["scheme"]})

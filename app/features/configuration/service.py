@@ -114,11 +114,11 @@ async def change_defaults(db: AsyncSession, change: ChangedDefaults, *, by: str)
     await crud.lock_defaults(db)
     former = (await read_defaults(db)).model_dump(include=set(PARTS))
     told = change.model_dump(include=set(PARTS))
-    changed = in_parts(given(change, *([change.hyperparameters] if change.hyperparameters else [])), metadata={})
+    changed = in_parts(given(change, change.hyperparameters), metadata={})
     return await _append(db, {part: {**former[part], **_told_once(changed[part], told[part])} for part in PARTS}, by=by)
 
 
-def given(*told: Hyperparameters) -> dict[str, Any]:
+def given(*told: Hyperparameters | None) -> dict[str, Any]:
     """The hyperparameters that were named, under our own names.
 
     Raises
@@ -126,7 +126,7 @@ def given(*told: Hyperparameters) -> dict[str, Any]:
     InvalidConfigurationError : one was given two values, here and there or under two names.
     """
     fields = set(Hyperparameters.model_fields)
-    return _told_once(*(each.model_dump(include=fields, exclude_none=True) for each in told))
+    return _told_once(*(each.model_dump(include=fields, exclude_none=True) for each in told if each is not None))
 
 
 def validated(document: ConfigDocument, **changes: Any) -> TrainingConfig:

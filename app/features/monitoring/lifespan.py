@@ -3,17 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 from fastapi import FastAPI
-from sqlalchemy import QueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.monitoring.process_watch import (
     hashing_waiting,
     log_rows_waiting,
-    pool_size,
-    pool_used,
     process_name,
     watch_process,
 )
@@ -25,7 +21,6 @@ from app.features.stock_prediction.log_writer import PredictionLogWriter
 @asynccontextmanager
 async def watched(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[None]:
     """Fill ``app.state.database_figures``, and watch this process; its sessions, passwords and log must be there."""
-    pool = cast(QueuePool, engine.pool)  # what `create_engine` makes
     passwords: PasswordHasher = app.state.passwords
     log: PredictionLogWriter = app.state.prediction_log
     app.state.database_figures = figures = DatabaseFigures(app.state.session_factory)
@@ -33,9 +28,8 @@ async def watched(app: FastAPI, engine: AsyncEngine) -> AsyncIterator[None]:
     watching = asyncio.create_task(
         watch_process(
             process_name("api"),
-            sizes={pool_size: pool.size()},
+            engine=engine,
             waiting={
-                pool_used: pool.checkedout,
                 hashing_waiting: lambda: passwords.waiting,
                 log_rows_waiting: lambda: log.waiting,
             },

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.jobs import FAILED_JOBS_KEPT, STALLED_AFTER_SECONDS
 from app.features.after_close.steps import Step
 from app.features.operations import crud
 from app.features.operations.schemas import (
@@ -19,8 +20,6 @@ from app.features.operations.schemas import (
 )
 from app.models.after_close import ChainRun, ChainStep
 
-SIGN_OF_LIFE = timedelta(seconds=30)  # three heartbeats of a worker
-FAILED_WITHIN = timedelta(days=7)  # as long as a failed job is kept
 ENDED_WITHIN = timedelta(days=1)
 ORDER = {step.value: place for place, step in enumerate(Step)}
 
@@ -29,11 +28,11 @@ async def look(db: AsyncSession, now: datetime) -> OperationsRead:
     """What the database knows of how the installation is doing."""
     return OperationsRead(
         timestamp=now,
-        workers=await crud.live_workers(db, SIGN_OF_LIFE),
+        workers=await crud.live_workers(db, timedelta(seconds=STALLED_AFTER_SECONDS)),
         sources=[SourceRead.model_validate(row) for row in await crud.sources(db)],
         source_errors=[SourceErrorRead.model_validate(row) for row in await crud.source_errors(db, now)],
         data=[DataAgeRead.model_validate(row) for row in await crud.data_age(db)],
-        queues=[QueueRead.model_validate(row) for row in await crud.queues(db, failed_after=now - FAILED_WITHIN)],
+        queues=[QueueRead.model_validate(row) for row in await crud.queues(db, failed_after=now - FAILED_JOBS_KEPT)],
         jobs=[
             JobCountRead.model_validate(row) for row in await crud.job_counts(db, now, ended_after=now - ENDED_WITHIN)
         ],

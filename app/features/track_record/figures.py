@@ -79,3 +79,13 @@ def day_sums(rows: Sequence[RowMapping]) -> DaySums:
     inside = np.array([[row[name] for name in INSIDE] for row in rows], dtype=np.float64).reshape(-1, len(INSIDE))
     days = np.array([row["trading_day"] for row in rows], dtype="datetime64[D]")
     return DaySums(days=days, inside=inside, **columns)
+
+
+def relative_mae(sums: RowMapping) -> float | None:
+    """Absolute errors over the naive's; None where no price moved."""
+    return sums["absolute_error"] / sums["naive_absolute_error"] if sums["naive_absolute_error"] else None
+
+
+def pinball_skill(sums: RowMapping) -> float | None:
+    """1 − pinball loss over the naive's, of the steps that have both; None where there is none."""
+    return 1.0 - sums["compared_pinball"] / sums["naive_pinball"] if sums["naive_pinball"] else None

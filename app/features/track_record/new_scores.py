@@ -11,14 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.track_record import crud
 from app.features.track_record.crud import OpenForecast
+from app.features.track_record.figures import INSIDE
 from app.features.track_record.outcome_store import Version
 from data_pipeline.processing.bar_arrays import FloatArray
-from ml_lifecycle.evaluation.intervals import INTERVALS
 from ml_lifecycle.export.conformal import missed_intervals
 from ml_lifecycle.monitoring.scoring import StepScores, score_steps
 
 ROWS = 2_000  # in one statement: far within its deadline, on a busy machine too
-INSIDE = tuple(f"inside_{100 * level:.0f}" for level in INTERVALS)
 FIGURES = (
     "log_return",
     "absolute_error",

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.csv_answers import csv_answer
 from app.features.track_record import overview_crud
-from app.features.track_record.figures import INSIDE
+from app.features.track_record.figures import INSIDE, pinball_skill, relative_mae
 from app.features.track_record.overview_schemas import (
     CalibrationCurveRead,
     ErrorsOverTimeRead,
@@ -19,7 +19,8 @@ from app.features.track_record.overview_schemas import (
     Sort,
 )
 from app.features.track_record.schemas import Kind, TickerRecordRead, Window
-from app.features.track_record.service import RecordWish, ticker_read
+from app.features.track_record.service import ticker_read
+from app.features.track_record.windows import day_before
 from app.schemas.page import Page
 
 MOST_OUTCOMES = 20_000  # of which a share is known to half a percent
@@ -74,7 +75,7 @@ async def _records(
         db,
         kind=wish.kind,
         step=wish.horizon,
-        after_day=_window(wish.window).after(now),
+        after_day=day_before(wish.window, now),
         sort=wish.sort,
         descending=wish.descending,
         offset=offset,
@@ -93,7 +94,7 @@ async def calibration(
     db: AsyncSession, *, window: Window, horizon: int, bundle_id: str | None, now: datetime
 ) -> CalibrationCurveRead:
     """How often outcomes were at or below each quantile, of the newest forecasts that have one."""
-    after = _window(window).after(now)
+    after = day_before(window, now)
     rows = await overview_crud.reached_quantiles(db, step=horizon, after=after, bundle_id=bundle_id, most=MOST_OUTCOMES)
     levels = [_reliability(row) for row in rows]
     return CalibrationCurveRead(horizon=horizon, window=window, most=MOST_OUTCOMES, levels=levels)
@@ -114,23 +115,19 @@ async def errors_over_time(
     db: AsyncSession, *, window: Window, horizon: int, bundle_id: str | None, by: Period, now: datetime
 ) -> ErrorsOverTimeRead:
     """Errors of each week or month of outcomes beside the naive's."""
-    after = _window(window).after(now)
+    after = day_before(window, now)
     rows = await overview_crud.sums_by_period(db, step=horizon, after=after, bundle_id=bundle_id, by=by)
     return ErrorsOverTimeRead(horizon=horizon, window=window, by=by, periods=[_errors(row) for row in rows])
 
 
 def _errors(row: RowMapping) -> PeriodErrorsRead:
-    n, naive = row["n"], row["naive_absolute_error"]
+    n = row["n"]
     return PeriodErrorsRead(
         kind=row["kind"],
         start=row["start"],
         scored=n,
         mae=row["absolute_error"] / n if n else None,
-        naive_mae=naive / n if n else None,
-        relative_mae=row["absolute_error"] / naive if naive else None,
-        pinball_skill=1.0 - row["compared_pinball"] / row["naive_pinball"] if row["naive_pinball"] else None,
+        naive_mae=row["naive_absolute_error"] / n if n else None,
+        relative_mae=relative_mae(row),
+        pinball_skill=pinball_skill(row),
     )
-
-
-def _window(window: Window) -> RecordWish:
-    return RecordWish(window, None, None, None, 1)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from app.core.paging import page_of
 from app.features.market_data.errors import TickerNotStoredError
 from app.features.track_record import crud, ticker_crud
 from app.features.track_record.chain import chain_head, seal_days
-from app.features.track_record.figures import INSIDE, day_sums, refresh_figures
+from app.features.track_record.figures import INSIDE, day_sums, pinball_skill, refresh_figures, relative_mae
 from app.features.track_record.schemas import (
     ChainHeadRead,
     FiguresRead,
@@ -29,7 +29,7 @@ from app.features.track_record.schemas import (
     Window,
     figures_read,
 )
-from app.models.live_skill import ALL_DAYS
+from app.features.track_record.windows import day_before, days_of
 from app.models.score import Score
 from app.schemas.page import Page
 from ml_lifecycle.export.manifest import HORIZONS
@@ -82,21 +82,12 @@ class RecordWish:
     cursor: str | None
     limit: int
 
-    @property
-    def days(self) -> int:
-        """As ``LiveSkill`` counts windows."""
-        return ALL_DAYS if self.window == "all" else int(self.window)
-
-    def after(self, now: datetime) -> date:
-        """The day after which outcomes count."""
-        return date.min if self.days == ALL_DAYS else now.date() - timedelta(days=self.days)
-
 
 async def track_record(
     db: AsyncSession, wish: RecordWish, *, served_bundle_id: str | None, now: datetime
 ) -> TrackRecordRead:
     """Figures as the newest scoring run left them, and one page of tickers."""
-    rows = await crud.figures_of(db, days=wish.days, bundle_id=wish.bundle_id, horizon=wish.horizon)
+    rows = await crud.figures_of(db, days=days_of(wish.window), bundle_id=wish.bundle_id, horizon=wish.horizon)
     figures = [figures_read(_kind(row.kind), row.bundle_id, row.horizon, wish.window, row.figures) for row in rows]
     horizon = wish.horizon or HORIZONS[0]
     return TrackRecordRead(
@@ -119,9 +110,8 @@ async def ticker_track_record(
     ------
     TickerNotStoredError : nothing was ever forecast of it.
     """
-    wish = RecordWish(window, horizon, None, None, 1)
     steps = HORIZONS if horizon is None else (horizon,)
-    rows = await ticker_crud.ticker_days(db, ticker, after=wish.after(now), steps=steps)
+    rows = await ticker_crud.ticker_days(db, ticker, after=day_before(window, now), steps=steps)
     if not rows and not await ticker_crud.has_forecasts(db, ticker):
         raise TickerNotStoredError(ticker)
     levels = {bundle_id: await crud.bundle_levels(db, bundle_id) for bundle_id in {row["bundle_id"] for row in rows}}
@@ -148,7 +138,7 @@ async def _chain(db: AsyncSession) -> ChainHeadRead | None:
 
 async def _tickers(db: AsyncSession, wish: RecordWish, horizon: int, now: datetime) -> Page[TickerRecordRead]:
     rows = await ticker_crud.ticker_page(
-        db, step=horizon, after_day=wish.after(now), after=wish.cursor, limit=wish.limit + 1
+        db, step=horizon, after_day=day_before(wish.window, now), after=wish.cursor, limit=wish.limit + 1
     )
     return page_of(rows, wish.limit, item=ticker_read, cursor=lambda last: last.ticker)
 
@@ -160,8 +150,8 @@ def ticker_read(row: RowMapping) -> TickerRecordRead:
         ticker=row["ticker"],
         forecasts=row["forecasts"],
         scored=n,
-        relative_mae=row["absolute_error"] / row["naive_absolute_error"] if row["naive_absolute_error"] else None,
-        pinball_skill=1.0 - row["compared_pinball"] / row["naive_pinball"] if row["naive_pinball"] else None,
+        relative_mae=relative_mae(row),
+        pinball_skill=pinball_skill(row),
         coverage={name.removeprefix("inside_"): row[name] / n for name in INSIDE} if n else {},
         directional_accuracy=row["direction_hits"] / row["directions"] if row["directions"] else None,
         newest_outcome=row["newest_outcome"],

@@ -156,7 +156,7 @@ async def _as_wished(db: AsyncSession, wish: TrainWish, gate_days: int) -> dict[
     document = configuration.document_of(defaults.model_dump(include={"metadata", "model", "training", "data"}))
     tickers = wish.named_tickers or list(document.data.tickers)
     await require_stored(db, tickers)
-    changes = configuration.given(wish, *([wish.hyperparameters] if wish.hyperparameters else []))
+    changes = configuration.given(wish, wish.hyperparameters)
     if 0 < len(wish.named_tickers) <= FEW_TICKERS:
         changes["every_days"] = 1
     config = configuration.validated(document, **changes).leaving_to_gate(gate_days)

@@ -1,5 +1,6 @@
 """The pages and what they load. None of it is in the OpenAPI document: programs call the API."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
@@ -34,6 +35,10 @@ async def page_missing(request: Request) -> Response:
 @router.get(f"{static_files.PATH}/{{name:path}}")
 async def static_file(request: Request, name: Annotated[str, Path(max_length=200)]) -> Response:
     """A script, a style sheet, the words of a language, or Plotly."""
+    return await asyncio.to_thread(_static_answer, request, name)  # Plotly is read and zipped by whoever comes first
+
+
+def _static_answer(request: Request, name: str) -> Response:
     found = static_files.find_file(name)
     if found is None:
         raise HTTPException(404)

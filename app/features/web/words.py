@@ -40,8 +40,8 @@ def _weighed(part: str) -> tuple[str, float]:
     (('pt', 0.8), ('en', 1.0), ('en', 0.0))
     """
     name, _, parameter = part.partition(";")
-    weight = parameter.strip().removeprefix("q=") or "1"
     try:
-        return name.strip().lower().partition("-")[0], float(weight)
+        weight = float(parameter.strip().removeprefix("q=") or "1")
     except ValueError:
-        return name.strip().lower().partition("-")[0], 0.0
+        weight = 0.0
+    return name.strip().lower().partition("-")[0], weight

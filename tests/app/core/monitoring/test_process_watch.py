@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.monitoring import process_watch
-from app.core.monitoring.process_watch import hashing_waiting, pool_size, process_name, watch_process
+from app.core.monitoring.process_watch import hashing_waiting, process_name, watch_process
 
 
 def figure(name: str, labels: Mapping[str, str]) -> float:
@@ -20,8 +21,9 @@ def figure(name: str, labels: Mapping[str, str]) -> float:
 async def watch_for(seconds: float, name: str, waiting: list[int]) -> None:
     """Watch this process while something waits in it, now more and now less."""
     numbers = iter(waiting)
+    engine = create_async_engine("postgresql+psycopg://nobody@127.0.0.1:9/none", pool_size=5)  # nobody connects
     watching = asyncio.create_task(
-        watch_process(name, sizes={pool_size: 5}, waiting={hashing_waiting: lambda: next(numbers, 0)})
+        watch_process(name, engine=engine, waiting={hashing_waiting: lambda: next(numbers, 0)})
     )
     await asyncio.sleep(seconds)
     watching.cancel()

@@ -4,6 +4,7 @@ import { h, table } from "./dom.js";
 import { t } from "./words.js";
 
 const NAMES = ["bg", "text", "muted", "line", "accent", "naive", "up", "down", "band50", "band80", "band95"];
+export const ABOVE = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }; // a legend below would lie on the axis' title where it is narrow
 const drawn = new Map(); // by canvas how it is drawn, to be drawn again when the theme changes
 let library;
 

@@ -37,6 +37,12 @@ export function number(value, digits = 2) {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
 }
 
+/** A figure with its limits, each as `format` writes it; without them where there are too few days for any. */
+export function within(value, limits, format) {
+  if (value == null) return t("none");
+  return limits == null ? format(value) : `${format(value)} (${format(limits[0])} … ${format(limits[1])})`;
+}
+
 /** A day such as 2013-03-01, which is of no time zone. */
 export function day(iso, style = { day: "numeric", month: "short", year: "numeric" }) {
   if (iso == null) return t("none");

@@ -4,7 +4,7 @@ import { call, read } from "../api.js";
 import { attempt } from "../attempt.js";
 import { byId, facts, h, say, table } from "../dom.js";
 import { sure } from "../sure.js";
-import { instant, number, percent, t } from "../words.js";
+import { instant, number, percent, t, within } from "../words.js";
 
 const LOOK_MS = 2_000; // how often a judgement is asked after
 const LIMIT = 50;
@@ -14,14 +14,12 @@ export const short = (bundle) => bundle.slice(0, 12);
 const code = (bundle) => h("span", { class: "code", title: bundle }, short(bundle));
 
 function figureRow(each) {
-  const skill = each.pinball_skill === null ? t("none") : percent(each.pinball_skill, 2);
-  const limits = each.skill_interval === null ? "" : ` (${percent(each.skill_interval[0], 2)} … ${percent(each.skill_interval[1], 2)})`;
   return [
     t("models.days", { n: each.horizon }),
     number(each.pinball, 5),
     number(each.naive_pinball, 5),
     number(each.relative_mae, 3),
-    skill + limits,
+    within(each.pinball_skill, each.skill_interval, (value) => percent(value, 2)),
     t(`skill_short.${each.label}`),
     percent(each.coverage["0.8"]),
     percent(each.naive_coverage["0.8"]),

@@ -2,7 +2,7 @@
 
 import { call, read } from "../api.js";
 import { attempt } from "../attempt.js";
-import { draw } from "../chart.js";
+import { ABOVE, draw } from "../chart.js";
 import { byId, h, onSubmit, say, table } from "../dom.js";
 import { follow } from "../events.js";
 import { sure } from "../sure.js";
@@ -81,7 +81,7 @@ async function drawCurve(told) {
   await draw(byId("curve"), {
     make: (ink) => ({
       traces: [line(t("models.train_loss"), "train", ink.muted, "dash"), line(t("models.validation_loss"), "validation", ink.accent)],
-      layout: { legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, separators, xaxis: { title: { text: t("models.epoch") }, dtick: Math.max(1, Math.ceil(epochs.length / 10)) }, yaxis: { title: { text: t("models.loss") } } },
+      layout: { legend: ABOVE, separators, xaxis: { title: { text: t("models.epoch") }, dtick: Math.max(1, Math.ceil(epochs.length / 10)) }, yaxis: { title: { text: t("models.loss") } } },
     }),
     description: t("models.curve_says", { n: epochs.length, epoch: best[0], loss: number(best[1].validation, 4) }),
     figures: {

@@ -2,17 +2,16 @@
 
 import { ask, read, withQuery } from "../api.js";
 import { attempt } from "../attempt.js";
-import { draw } from "../chart.js";
+import { ABOVE, draw } from "../chart.js";
 import { byId, h, say, table } from "../dom.js";
 import "../layout.js";
 import { save } from "../save.js";
-import { day, number, percent, separators, t } from "../words.js";
+import { day, number, percent, separators, t, within } from "../words.js";
 
 const LIMIT = 50;
 const SORTS = ["ticker", "scored", "relative_mae", "pinball_skill", "directional_accuracy", "newest_outcome"];
 const COLUMNS = ["ticker", "scored", "relative_mae", "pinball_skill", "coverage_80", "coverage_95", "directional_accuracy", "newest_outcome"];
 const NUMERIC = [1, 2, 3, 4, 5, 6];
-const ABOVE = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }; // below, it would lie on the axis' title where it is narrow
 const order = { sort: "relative_mae", descending: false };
 let shown = [];
 let cursor = null;
@@ -67,12 +66,6 @@ async function loadTickers({ further = false } = {}) {
   cursor = page.next_cursor;
   byId("more").hidden = cursor === null;
   showTickers();
-}
-
-/** With its limits; "about" where there are too few days for any. */
-function within(value, interval, format) {
-  if (value == null) return t("none");
-  return interval === null ? format(value) : `${format(value)} (${format(interval[0])} … ${format(interval[1])})`;
 }
 
 function bundleRow(each, served) {
