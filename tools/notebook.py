@@ -5,6 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import jupytext
@@ -25,10 +26,11 @@ def executed(script: Path) -> Any:
     """
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.metadata["kernelspec"] = KERNEL
-    # Unix sockets instead of ports: what runs here is nobody else's to ask.
-    config = Config({"KernelManager": {"transport": "ipc"}})
     resources = {"metadata": {"path": str(ROOT)}}
-    NotebookClient(notebook, config=config, timeout=CELL_SECONDS, resources=resources).execute()
+    with TemporaryDirectory() as folder:
+        # Unix sockets instead of ports: what runs here is nobody else's to ask.
+        config = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder) / "kernel")}})
+        NotebookClient(notebook, config=config, timeout=CELL_SECONDS, resources=resources).execute()
     return notebook
 
 

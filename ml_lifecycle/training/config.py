@@ -123,11 +123,7 @@ class TrainingConfig(BaseModel):
         """Lift ``hyperparameters {…}``, translate other systems' names, spell out layers given by name."""
         if not isinstance(content, Mapping):
             return content
-        boxed = content.get("hyperparameters", {})
-        if not isinstance(boxed, Mapping):
-            raise ValueError("hyperparameters must be a mapping")  # noqa: TRY004 - Pydantic reports ValueErrors only
-        every = {**{name: value for name, value in content.items() if name != "hyperparameters"}, **boxed}
-        flat = {ALIASES.get(name, name): value for name, value in every.items()}  # of two spellings the later stands
+        flat = _in_own_names(content)
         if isinstance(flat.get("layers"), list | tuple):
             flat["layers"] = _spelled_out(flat["layers"], flat)
         return flat
@@ -239,7 +235,11 @@ def configured(
     ------
     ConfigurationError
     """
-    config = parse_config({**document.config, **changes, **({"own_columns": own} if own else {})}, where=where)
+    try:
+        told = {**_in_own_names(document.config), **_in_own_names(changes)}
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+    config = parse_config({**told, **({"own_columns": own} if own else {})}, where=where)
     placed = (*config.columns, *config.context_columns)
     joining = [name for name in (own.names if own else ()) if name not in placed]
     return config.model_copy(update={"columns": (*config.columns, *joining)}) if joining else config
@@ -260,6 +260,27 @@ def parse_config(content: Mapping[str, Any], *, where: str = "training configura
         raise ConfigurationError(f"{where}: {field + ': ' if field else ''}{first['msg']}") from error
     except ConfigurationError as error:  # an unknown input column
         raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _in_own_names(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Other systems' names translated, what is boxed in ``hyperparameters`` lifted out.
+
+    Raises
+    ------
+    ValueError : the box is none, or a field has two values.
+    """
+    boxed: Any = content.get("hyperparameters", {})
+    if not isinstance(boxed, Mapping):
+        raise ValueError("hyperparameters must be a mapping")  # noqa: TRY004 - Pydantic reports ValueErrors only
+    flat: dict[str, Any] = {}
+    told: list[tuple[str, Any]] = [*content.items(), *boxed.items()]
+    for name, value in told:
+        own = ALIASES.get(name, name)
+        if own in flat and flat[own] != value:
+            raise ValueError(f"{own} is given two values, under two spellings or in two places")
+        flat[own] = value
+    flat.pop("hyperparameters", None)
+    return flat
 
 
 def _config_file(path: Path | str | None) -> Path:

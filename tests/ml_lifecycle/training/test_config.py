@@ -53,6 +53,15 @@ def test_a_width_asked_for_over_a_packaged_configuration_is_not_lost() -> None:
     assert [layer.units for layer in config.body] == [50, 50, 50, None]
 
 
+def test_a_change_under_another_name_stands_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("epochs: 3\nlookback: 30\nhyperparameters: {seq_length: 30}\n")
+
+    config = load_config(file, num_epochs=5)
+
+    assert (config.epochs, config.lookback) == (5, 30)
+
+
 def test_hyperparameters_may_come_in_a_box_of_their_own() -> None:
     config = parse_config({"hyperparameters": {"learning_rate": 0.002, "num_epochs": 4, "hidden_size": 8}})
 
@@ -102,6 +111,8 @@ def test_dates_may_be_named() -> None:
         ({"hidden_size": 513}, "hidden_size: Input should be less than or equal to 512"),
         ({"learning_rate": "fast"}, "learning_rate: Input should be a valid number"),
         ({"optimiser": "sgd"}, "optimiser: Extra inputs are not permitted"),
+        ({"epochs": 3, "num_epochs": 4}, "epochs is given two values"),
+        ({"lookback": 30, "hyperparameters": {"seq_length": 60}}, "lookback is given two values"),
         ({"hyperparameters": 5}, "hyperparameters must be a mapping"),
         ({"layers": "LSTM"}, "layers: Input should be a valid tuple"),
         ({"columns": ["nonsense"]}, "no input column 'nonsense'"),
