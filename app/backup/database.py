@@ -1,7 +1,6 @@
 """The database in and out, by PostgreSQL's own programs: frozen tables, their triggers, partitions, sequences, jobs."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from app.backup.errors import NotEmptyError
+from app.backup.programs import program_for
 from app.supervisor.errors import ServiceError
-from app.supervisor.server_user import program
 
 # Nobody's settings but the ones told here.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
@@ -31,7 +30,7 @@ def dump(url: str, file: Path) -> None:
 
     Raises
     ------
-    ServiceError : there is no `pg_dump`, it is older than the server, or the server is away.
+    ServiceError : there is no `pg_dump` that suits the server, or the server is away.
     """
     _run("pg_dump", url, ["--format=custom", "--no-owner", "--no-privileges", f"--file={file}"])
 
@@ -70,10 +69,16 @@ def load(url: str, file: Path) -> None:
 
     Raises
     ------
-    ServiceError : there is no `pg_restore`, or the server refuses.
+    ServiceError : there is no `pg_restore` that suits the server, or it refuses.
     """
     options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", str(file)]
     _run("pg_restore", url, options)
+
+
+def _server(url: str) -> int:
+    """Its major version."""
+    with psycopg.connect(url) as connection:
+        return connection.info.server_version // 10_000
 
 
 def _run(name: str, url: str, options: list[str]) -> None:
@@ -81,7 +86,7 @@ def _run(name: str, url: str, options: list[str]) -> None:
     password = known.pop("password", None)  # arguments can be read by everybody on the machine
     secret = {} if password is None else {"PGPASSWORD": str(password)}
     done = subprocess.run(  # noqa: S603 (PostgreSQL's own programs, no shell)
-        [_program(name), f"--dbname={make_conninfo('', **known)}", "--no-password", *options],
+        [program_for(name, _server(url)), f"--dbname={make_conninfo('', **known)}", "--no-password", *options],
         check=False,
         capture_output=True,
         text=True,
@@ -90,14 +95,3 @@ def _run(name: str, url: str, options: list[str]) -> None:
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise ServiceError(f"{name}: {lines[0] if lines else f'exit code {done.returncode}'}")
-
-
-def _program(name: str) -> str:
-    """One of PostgreSQL's programs: out of the wheel with the embedded server, or of this machine."""
-    try:
-        return str(program(name))
-    except ServiceError as error:
-        found = shutil.which(name)
-        if found is None:
-            raise ServiceError(f"no {name} here: install PostgreSQL's client programs") from error
-        return found

@@ -404,7 +404,7 @@ def test_without_postgresqls_programs_it_is_said_so(
     def absent(name: str) -> Path:
         raise ServiceError(f"no {name}")
 
-    monkeypatch.setattr("app.backup.database.program", absent)
+    monkeypatch.setattr("app.backup.programs.program", absent)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServiceError, match="no pg_dump here: install"):
         backup.back_up(taken.settings, tmp_path / "x.tar")
