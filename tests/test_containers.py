@@ -18,8 +18,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-OURS = ("api", "worker", "trainer", "migrate", "train", "mlflow")
-ONE_SHOT = {"migrate", "reader", "train"}
+OURS = ("api", "worker", "trainer", "migrate", "train", "backup", "mlflow")
+ONE_SHOT = {"migrate", "reader", "train", "backup"}
 WORKERS = ("worker", "trainer")
 DOCKERFILES = ("Dockerfile", "Dockerfile.ml_lifecycle")
 

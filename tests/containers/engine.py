@@ -21,7 +21,7 @@ IMAGES = {
     "closecast-demo": ("Dockerfile", "demo"),
     "closecast-train": ("Dockerfile.ml_lifecycle", None),
 }
-STAND_INS = ("python:3.12-slim", "postgres:17", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1", "nginx:1.29")
+STAND_INS = ("python:3.12-slim", "prom/prometheus:v3.5.0", "prom/alertmanager:v0.28.1", "nginx:1.29")
 DATABASE_STAND_IN = "closecast-test-postgres"
 HEALTHY_SECONDS = 180.0
 COMMAND_SECONDS = 1_200.0  # a build on a busy machine
@@ -95,7 +95,10 @@ class Engine:
             return
         self.run(str(self.lab), "up")  # podman itself
         self.run(str(self.lab), "up", *(image for image in STAND_INS if not self.has_image(image)))
-        if not self.has_image(DATABASE_STAND_IN):
+
+    def make_database_stand_in(self) -> None:
+        """The lab's PostgreSQL, out of our demo image; built anew, since that one may be."""
+        if self.lab is not None:
             context = HERE / "postgres_stand_in"
             self.run(
                 str(self.lab), "build", str(context / "Containerfile"), f"{DATABASE_STAND_IN}:latest", str(context)
@@ -122,9 +125,10 @@ class Engine:
 
     def run_once(self, service: str, *arguments: str) -> str:
         """`compose run --rm`."""
-        profile = ("--profile", "train")  # podman-compose, other than docker's, knows no service outside of those named
+        # podman-compose, other than docker's, knows no service outside of those named
+        profiles = ("--profile", "train", "--profile", "backup")
         alone = () if self.waits else ("--no-deps",)
-        return self.compose(*profile, "run", "--rm", *alone, "-T", service, *arguments)
+        return self.compose(*profiles, "run", "--rm", *alone, "-T", service, *arguments)
 
     def containers(self, service: str) -> list[str]:
         """Names of a service's containers, in order."""

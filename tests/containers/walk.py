@@ -27,7 +27,7 @@ BASE_OF = {"docker": "python:3.12-slim", "podman": "localhost/python:3.12-slim"}
 API_MEGABYTES = 450.0  # above its base
 SCALE = {"api": 2, "worker": 2, "trainer": 1}
 KILLED = ("api", "worker", "front", "alertmanager", "prometheus", "db")
-FIRST_USER, ADMIN = "user@example.org", "admin@example.org"
+FIRST_USER, ADMIN, LATE_USER = "user@example.org", "admin@example.org", "late@example.org"
 SMALL = {"tickers": ["AAPL", "IBM"], "lookback": 20, "hidden_size": 8, "epochs": 2, "batch_size": 256}
 LONGER = {"tickers": ["AAPL", "IBM", "MSFT"], "lookback": 40, "hidden_size": 16, "epochs": 6, "batch_size": 128}
 WORKERS_ALIVE = "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '20 s'"
@@ -69,6 +69,7 @@ class Walk:
             took = "was there" if seconds is None else f"built in {seconds:.0f} s"
             tell(f"{image:<18}{took:<18}{size:7,.0f} MB, {size - base:6,.0f} MB above its base")
             assert image != "closecast-api" or size - base <= API_MEGABYTES
+        self.engine.make_database_stand_in()
         with_tensorflow = self.engine.run(
             self.engine.program,
             "run",
@@ -239,6 +240,27 @@ class Walk:
         assert (told["status"], told["attempt"]) == ("succeeded", 2), told
         tell(f"kill -9 trainer in a training: healthy after {well:.1f} s, the job ended well at its second attempt")
 
+    def see_backup(self) -> None:
+        """Taken while all runs, put back over what came since: it is gone, what was there is there."""
+        folder = self.engine.folder / "backups"
+        folder.mkdir()
+        folder.chmod(0o777)  # whoever owns it elsewhere, the container's user writes it
+        asked = "/predict/AAPL?days_ahead=7"
+        before = self.user.ask("GET", asked, 200)
+        told = self.engine.run_once("backup")
+        (archive,) = folder.glob("closecast-*.tar")
+        self.user.ask("POST", "/auth/register", 201, json={"email": LATE_USER, "password": PASSWORD})
+        stopped = ("front", *SCALE)
+        self.engine.compose("stop", *stopped)
+        self.engine.run_once("backup", "restore", f"/backups/{archive.name}", "--force")
+        self.engine.compose("start", *stopped)
+        for container in [name for service in (*SCALE, "front") for name in self.engine.containers(service)]:
+            self.engine.wait_until_healthy(container)
+        after = self.user.ask("GET", asked, 200)
+        assert after["forecast_id"] == before["forecast_id"], (before, after)
+        assert int(self._sql(f"SELECT count(*) FROM users WHERE email = '{LATE_USER}'")) == 0  # noqa: S608 (our own)
+        tell(f"run backup: {told.strip()}; restored over what came since: the forecast is there, the late user is not")
+
     def see_mlflow(self) -> None:
         """The pages of the profile, and the runs of both trainings in them."""
         self.engine.compose_command += ["--profile", "mlflow"]
@@ -303,6 +325,7 @@ def walk(engine: Engine, ports: dict[str, int], *, build: bool) -> None:
         step()
     one.see_training()
     one.see_memory()
+    one.see_backup()
     one.see_kills()
     one.see_mlflow()
 
