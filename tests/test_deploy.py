@@ -75,7 +75,7 @@ def test_no_password_has_a_default(services: dict[str, Any]) -> None:
 def test_our_containers_get_the_settings_of_the_file_and_nobody_else_s_secrets(services: dict[str, Any]) -> None:
     ours = {name: service for name, service in services.items() if "build" in service}
 
-    assert set(ours) == {"migrate", "api", "worker", "trainer", "train", "mlflow"}
+    assert set(ours) == {"migrate", "api", "worker", "trainer", "train", "backup", "mlflow"}
     for name, service in ours.items():
         given = service["environment"]
         assert service["env_file"] == ".env"

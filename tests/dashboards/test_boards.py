@@ -1,8 +1,8 @@
 """The dashboards are what the code says, and ask only for what there is."""
 
 import re
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -148,8 +148,24 @@ def test_the_database_s_password_comes_from_the_environment_alone() -> None:
     assert re.findall(r"PASSWORD (\S+)", role.split("ALTER ROLE", 1)[1])[0] == ":'password';"
 
 
-def test_alerts_are_prometheus_s_alone() -> None:
-    """Grafana shows them through the data source; a second copy of the rules would drift from the tested one."""
-    assert not (PROVISIONING / "alerting").exists()
+def test_grafana_s_own_rules_are_none_of_prometheus_s_and_refer_to_what_is_there() -> None:
+    """It shows those through the data source; a second copy of them would drift from the tested one."""
+    (file,) = (PROVISIONING / "alerting").glob("*")
+    written = yaml.safe_load(file.read_text())
+    rules = [rule for group in written["groups"] for rule in group["rules"]]
+    theirs = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
     assert provisioned()["prometheus"]["jsonData"]["manageAlerts"] is True
-    assert Path(ROOT / "deploy/prometheus/alerts.yml").exists()
+    assert {rule["title"] for rule in rules}.isdisjoint(rule["alert"] for group in theirs for rule in group["rules"])
+    for rule in rules:
+        assert {part["datasourceUid"] for part in rule["data"]} == {provisioned()["prometheus"]["uid"], "__expr__"}
+        assert [part["model"]["refId"] for part in rule["data"]] == [part["refId"] for part in rule["data"]]
+        assert rule["condition"] == rule["data"][-1]["refId"]
+        assert rule["data"][-1]["model"]["expression"] == rule["data"][0]["refId"]
+        assert (rule["noDataState"], rule["execErrState"]) == ("Alerting", "Alerting")
+    (contact,) = written["contactPoints"]
+    assert [policy["receiver"] for policy in written["policies"]] == [contact["name"]]
+    (receiver,) = contact["receivers"]
+    address = urlsplit(receiver["settings"]["url"])
+    assert (address.hostname in compose, address.port) == (True, 9093)

@@ -15,9 +15,10 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 from psycopg.rows import dict_row
 
-from tests.dashboards.boards import Asked, boards, filled, queries, query_of, variables
+from tests.dashboards.boards import ROOT, Asked, boards, filled, queries, query_of, variables
 from tests.dashboards.rows import add_rows
 from tests.dashboards.running import READER, Prometheus, Running, prometheus, running
 
@@ -132,6 +133,18 @@ def test_no_panel_is_empty(seen: Seen, board: dict[str, Any]) -> None:
 
     assert [name for name, found in answered.items() if not found] == []
     assert len(answered) >= 20
+
+
+def test_grafana_s_own_rule_is_quiet_while_prometheus_asks(seen: Seen) -> None:
+    """Its condition would hold below one; nothing and an error would do, too."""
+    written = yaml.safe_load((ROOT / "deploy/grafana/provisioning/alerting/watcher.yml").read_text())
+    ((question, condition),) = [rule["data"] for group in written["groups"] for rule in group["rules"]]
+    ((evaluator,),) = [condition["model"]["conditions"]]
+
+    (found,) = seen.prometheus.ask("query", query=question["model"]["expr"], time=seen.until.timestamp())["result"]
+
+    assert evaluator == {"evaluator": {"type": "lt", "params": [1]}}
+    assert float(found["value"][1]) == 1.0
 
 
 def test_prometheus_takes_all_that_is_told(seen: Seen) -> None:
