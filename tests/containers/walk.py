@@ -250,11 +250,12 @@ class Walk:
         told = self.engine.run_once("backup")
         (archive,) = folder.glob("closecast-*.tar")
         self.user.ask("POST", "/auth/register", 201, json={"email": LATE_USER, "password": PASSWORD})
-        stopped = ("front", *SCALE)
-        self.engine.compose("stop", *stopped)
+        # Each by its name: podman-compose's own `stop` takes the first of several alone.
+        stopped = [name for service in (*SCALE, "front") for name in self.engine.containers(service)]
+        self.engine.run(self.engine.program, "stop", *reversed(stopped))
         self.engine.run_once("backup", "restore", f"/backups/{archive.name}", "--force")
-        self.engine.compose("start", *stopped)
-        for container in [name for service in (*SCALE, "front") for name in self.engine.containers(service)]:
+        self.engine.run(self.engine.program, "start", *stopped)
+        for container in stopped:
             self.engine.wait_until_healthy(container)
         after = self.user.ask("GET", asked, 200)
         assert after["forecast_id"] == before["forecast_id"], (before, after)
