@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -55,6 +56,16 @@ def is_empty(url: str) -> bool:
     return row is None or not row[0]
 
 
+def require_loadable(url: str, file: Path) -> None:
+    """Refuse what ``load`` could not write into this server, while the database still holds what it held.
+
+    Raises
+    ------
+    ServiceError : there is no `pg_restore` that suits the server, or it cannot read ``file``.
+    """
+    _finish("pg_restore", [program_for("pg_restore", _server(url)), "--list", str(file)])
+
+
 def empty(url: str) -> None:
     """Drop everything that is in the database, in one transaction."""
     with psycopg.connect(url) as connection:
@@ -85,12 +96,13 @@ def _run(name: str, url: str, options: list[str]) -> None:
     known = conninfo_to_dict(url)
     password = known.pop("password", None)  # arguments can be read by everybody on the machine
     secret = {} if password is None else {"PGPASSWORD": str(password)}
+    place = f"--dbname={make_conninfo('', **known)}"
+    _finish(name, [program_for(name, _server(url)), place, "--no-password", *options], secret)
+
+
+def _finish(name: str, command: list[str], secret: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(  # noqa: S603 (PostgreSQL's own programs, no shell)
-        [program_for(name, _server(url)), f"--dbname={make_conninfo('', **known)}", "--no-password", *options],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**ENVIRONMENT, **secret},
+        command, check=False, capture_output=True, text=True, env={**ENVIRONMENT, **(secret or {})}
     )
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()]

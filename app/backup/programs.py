@@ -39,7 +39,7 @@ def suits(name: str, version: int, server: int) -> bool:
     """
     if version < server:
         return False
-    return name == "pg_dump" or version == server or not server < FIRST_WITH_TRANSACTION_TIMEOUT <= version
+    return name == "pg_dump" or not server < FIRST_WITH_TRANSACTION_TIMEOUT <= version
 
 
 def _candidates(name: str) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _major(path: str) -> int:
     ------
     ServiceError : it tells nothing of the kind.
     """
-    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 (as found)
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 (one of the two, no shell)
     match = re.search(r"\) (\d+)", told)
     if match is None:
         raise ServiceError(f"{path} does not tell its version")

@@ -67,7 +67,7 @@ def restore(settings: Settings, file: Path, *, force: bool = False, tell: Tell =
     ------
     BackupRefusedError : the archive is damaged, or of a newer release.
     NotEmptyError : something is there, and ``force`` does not say that it may go; or processes are at work.
-    ServiceError : the server runs in `home`, or the database is away.
+    ServiceError : the server runs in `home`, the database is away, or no `pg_restore` here suits it.
     """
     with ExitStack() as stack:
         staging = _staging(settings, stack)
@@ -78,6 +78,7 @@ def restore(settings: Settings, file: Path, *, force: bool = False, tell: Tell =
         target = stack.enter_context(_target(settings))
         url = connection_string(target)
         _require_room(target, url, manifest, force=force)
+        database.require_loadable(url, staging / DATABASE)
         tell("database")
         database.empty(url)
         database.load(url, staging / DATABASE)

@@ -297,6 +297,19 @@ def test_force_replaces_it(taken: Taken, restored: Settings) -> None:
     assert not (restored.bundles / "stray").exists()
 
 
+def test_what_no_program_here_could_load_replaces_nothing(
+    taken: Taken, restored: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though --force says that what is there may go."""
+    before = _digests(url_of(restored))
+    monkeypatch.setattr("app.backup.database._server", lambda _: 19)
+
+    with pytest.raises(ServiceError, match="the server is PostgreSQL 19, and pg_restore is of"):
+        backup.restore(restored, taken.file, force=True)
+
+    assert _digests(url_of(restored)) == before
+
+
 def test_processes_that_work_in_the_database_keep_it(taken: Taken, restored: Settings) -> None:
     with psycopg.connect(url_of(restored), application_name="closecast"), pytest.raises(NotEmptyError, match="stop"):
         backup.restore(restored, taken.file, force=True)
