@@ -139,7 +139,7 @@ def test_grafana_s_own_rule_is_quiet_while_prometheus_asks(seen: Seen) -> None:
     """Its condition would hold below one; nothing and an error would do, too."""
     written = yaml.safe_load((ROOT / "deploy/grafana/provisioning/alerting/watcher.yml").read_text())
     ((question, condition),) = [rule["data"] for group in written["groups"] for rule in group["rules"]]
-    ((evaluator,),) = [condition["model"]["conditions"]]
+    (evaluator,) = condition["model"]["conditions"]
 
     (found,) = seen.prometheus.ask("query", query=question["model"]["expr"], time=seen.until.timestamp())["result"]
 
