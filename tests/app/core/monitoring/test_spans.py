@@ -88,6 +88,7 @@ async def test_a_request_is_a_span_in_its_callers_trace_and_holds_its_statements
         "url.scheme": "http",
     }
     assert span.span in {told.parent for told in statements}
+    assert {told.trace for told in collector.spans if told.parent == span.span} == {TRACE}
     assert "SELECT serving_windows" in {told.name for told in statements}
     assert "PETR4" not in repr(collector.spans)
     assert collector.paths[0] == "/v1/traces"

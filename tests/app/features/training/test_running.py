@@ -238,7 +238,7 @@ async def test_a_job_of_a_dead_worker_that_nobody_takes_over_has_failed_two_leas
 
     seen = []
     for _ in range(3):
-        await asyncio.sleep(1.020 * LEASE_SECONDS)
+        await asyncio.sleep(1.05 * LEASE_SECONDS)
         await look_once(tools)
         job = await look(sessions, job_id)
         seen.append((job.status, job.failure))
