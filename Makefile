@@ -36,9 +36,9 @@ compose-test: set-up ## Every image built and the whole compose file run, each c
 # Apart: the fuzzer, the browser, the docs, the whole walk, what needs a Prometheus, and Ray, which gives its own processes seconds to come up
 APART := tests/fuzz tests/web tests/cli/walk tests/ml_lifecycle/tuning/test_ray.py tests/dashboards/test_queries.py tests/operations tests/docs
 
-test: set-up ## All tests with branch coverage, 90 % at least
+test: set-up ## All tests with branch coverage, 90 % at least (by file: .venv/bin/coverage report)
 	@$(BIN)/python -m pytest $(APART:%=--ignore %) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report=term --cov-fail-under=90
+		--cov --cov-report= --cov-fail-under=90
 
 web-test: set-up ## Every page in a real Chromium: flows, axe, no word to another host; about four minutes, needs chromium
 	@$(BIN)/python -m pytest -p no:xdist --quiet tests/web

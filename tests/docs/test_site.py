@@ -99,7 +99,7 @@ def test_no_page_and_no_style_loads_anything_from_another_host(site: Path) -> No
     assert (elsewhere, styles) == ([], [])
 
 
-@pytest.mark.timeout(300)  # a dozen pages, on a machine that does other work as well
+@pytest.mark.timeout(600)  # a dozen pages, on a machine that does other work as well
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium`")
 def test_a_reader_s_browser_asks_nobody_else_and_search_finds(address: str) -> None:
     """On a phone, which is narrow, and by scripts, which no reading of files would follow."""

@@ -21,7 +21,7 @@ SPACE = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_asha_on_ray_gives_up_and_goes_on_where_the_study_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 

@@ -335,7 +335,7 @@ async def places(sessions: Sessions) -> list[str]:
         return list(await db.scalars(text("SELECT status::text FROM procrastinate_jobs ORDER BY id")))
 
 
-@pytest.mark.timeout(240)  # three processes, on a machine that may be busy with others
+@pytest.mark.timeout(600)  # three processes, on a machine that may be busy with others
 async def test_a_killed_workers_job_is_taken_over_and_goes_on(
     sessions: Sessions, settings: Settings, start_worker: StartWorker
 ) -> None:
