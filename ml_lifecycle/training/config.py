@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data_pipeline.errors import ConfigurationError
@@ -18,6 +17,7 @@ from ml_lifecycle.export.manifest import HORIZONS, LEVELS, STEPS
 from ml_lifecycle.models.layers import LayerConfig, named_layer
 from ml_lifecycle.training.config_document import ConfigDocument
 from ml_lifecycle.training.period import Period
+from ml_lifecycle.training.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).parent / "configs"
 # What a configuration gets that names none; what was chosen (docs/input_columns.md) is configs/default.yaml.
@@ -214,13 +214,10 @@ def load_document(path: Path | str | None = None) -> ConfigDocument:
 
     Raises
     ------
-    ConfigurationError : it cannot be read, or is no mapping.
+    ConfigurationError : it cannot be read, names a field twice, or is no mapping.
     """
     file = _config_file(path)
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file}: {' '.join(str(error).split())}") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file}: a mapping of field names to values wanted")
     return ConfigDocument.read(content, where=str(file))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from data_pipeline.errors import ConfigurationError
 from ml_lifecycle.training.config import ALIASES, CONFIGS, TrainingConfig, configured, load_document
 from ml_lifecycle.training.config_document import PARTS_OF_TIME, ConfigDocument
 from ml_lifecycle.training.strategies import OWN_STRATEGY, STRATEGIES, named_strategy
+from ml_lifecycle.training.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -263,11 +263,7 @@ def load_space(file: Path | None = None) -> SearchSpace:
     ConfigurationError : one line that names the file and the first wrong field.
     """
     place = file or CONFIGS / f"{SPACE}.yaml"
-    try:
-        content = yaml.safe_load(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{place}: {' '.join(str(error).split())}") from error
-    return parse_space(content, where=str(place))
+    return parse_space(read_yaml(place), where=str(place))
 
 
 def parse_space(content: Any, *, where: str = "search space") -> SearchSpace:
