@@ -28,9 +28,11 @@ from app.core.database import create_engine, session_factory
 from app.core.migrations import upgrade
 from app.features.registry.crud import live_figures
 from app.features.track_record import service
+from app.features.track_record.recount import recount
 from app.models.forecast import Forecast
 from app.models.score import OpenForecast, Score, TickerScoreDay, TickerScoreSum
 from app.models.serving_window import ServingWindowRow
+from cli.commands.verify_log import RECOUNT_SECONDS
 from ml_lifecycle.export.manifest import STEPS
 from tests.app.features.track_record.truth import Truth, windows_at
 from tests.database import temporary_database
@@ -113,6 +115,7 @@ async def measure(settings: Settings, url: str, *, scores: int, tickers: int) ->
         run = await service.score_final_steps(truth.tools)
         took[name] = perf_counter() - started
         print(f"  {name}: {run.scored} steps")
+    took["all sums counted anew"] = await _recounting(settings)
     took["freezing one"], took["without trigger"] = await _freezing(truth)
     await engine.dispose()
     return took
@@ -177,6 +180,17 @@ async def _ask(truth: Truth, tickers: int) -> dict[str, float]:
         "live skill of the served bundle": (skill, None),
     }
     return {name: await _median(truth, call, window) for name, (call, window) in asked.items()}
+
+
+async def _recounting(settings: Settings) -> float:
+    """As `closecast verify-log` does, behind the chain."""
+    engine = create_engine(settings.model_copy(update={"database_timeout_seconds": RECOUNT_SECONDS}))
+    started = perf_counter()
+    findings = await recount(session_factory(engine))
+    took = perf_counter() - started
+    await engine.dispose()
+    print(f"  counted anew: {len(findings)} findings")
+    return took
 
 
 async def _median(truth: Truth, call: Callable[..., Awaitable[None]], window: Any) -> float:

@@ -1,4 +1,4 @@
-"""`closecast verify-log`: whether frozen forecasts are still what was sealed."""
+"""`closecast verify-log`: whether frozen forecasts are what was sealed, and the track record what came of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from app.config import Settings
     from app.features.track_record.chain import Verified
 
+RECOUNT_SECONDS = 3600.0  # one statement reads all scores; who asks for it waits
+
 
 def verify_log(
     head: Annotated[
@@ -19,7 +21,9 @@ def verify_log(
 ) -> None:
     """Compute the hash chain over frozen forecasts anew: one line for each one changed, added or taken out by SQL.
 
-    Ends with exit code 3 where anything is not as it was sealed (docs/track-record.md).
+    Counts the sums of the track record anew too: one line for each that is not that of its scores.
+
+    Ends with exit code 3 where anything is found (docs/track-record.md).
 
     Example: [bold]closecast verify-log --head 9f86d081…[/bold]
     """
@@ -66,11 +70,18 @@ def _digest(head: str | None) -> bytes | None:
 
 
 async def _verify(settings: Settings, noted_head: bytes | None) -> Verified:
+    """The chain, and behind its findings those of the sums."""
+    from dataclasses import replace
+
     from app.features.track_record.chain import verify_chain
+    from app.features.track_record.recount import recount
     from app.supervisor.one_session import own_sessions
 
     async with own_sessions(settings) as sessions:
-        return await verify_chain(sessions, noted_head=noted_head)
+        verified = await verify_chain(sessions, noted_head=noted_head)
+    patient = settings.model_copy(update={"database_timeout_seconds": RECOUNT_SECONDS})
+    async with own_sessions(patient) as sessions:
+        return replace(verified, findings=(*verified.findings, *await recount(sessions)))
 
 
 def _print_json(verified: Verified) -> None:

@@ -39,7 +39,7 @@ async def _freeze(settings: Settings) -> str:
 
 
 def test_a_forecast_is_scored_explained_and_sealed(closecast: Closecast, forecast_id: str, database: str) -> None:
-    """Scored once; explained from the store; a change by SQL is one line and exit code 3."""
+    """Scored once; explained from the store; a change by SQL, also of what came of it, is one line and exit code 3."""
     scored, again = closecast("score", "--json"), closecast("score")
     explained = closecast("explain", forecast_id)
     told = json.loads(closecast("explain", forecast_id, "--json").out)
@@ -47,8 +47,13 @@ def test_a_forecast_is_scored_explained_and_sealed(closecast: Closecast, forecas
     noted = closecast("verify-log", "--head", sealed["head"]["head"])
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("ALTER TABLE forecasts DISABLE TRIGGER ALL")
+        ((anchor,),) = connection.execute("SELECT anchor FROM forecasts").fetchall()
         connection.execute("UPDATE forecasts SET anchor = anchor * 1.01")
     changed = closecast("verify-log")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE forecasts SET anchor = %s", [anchor])
+        connection.execute("UPDATE score_days SET absolute_error = absolute_error / 2 WHERE step = 5")
+    bettered = closecast("verify-log", "--json")
 
     assert json.loads(scored.out)["scored"] > 5
     assert "0 steps scored" in again.out
@@ -59,6 +64,12 @@ def test_a_forecast_is_scored_explained_and_sealed(closecast: Closecast, forecas
     assert (changed.code, changed.out.splitlines()[0].split(": ", 1)[1]) == (
         3,
         f"changed since it was sealed: forecast {forecast_id}",
+    )
+    (finding,) = json.loads(bettered.out)["findings"]
+    assert (bettered.code, finding["what"].split(" of kind")[0], finding["forecast_id"]) == (
+        3,
+        "not the sums of their scores: score_days",
+        None,
     )
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import undefer
 
 from app.core.jobs import WorkerTools
 from app.features.track_record import crud
+from app.features.track_record.finding import Finding
 from app.models.chain import ChainDay, ChainSeal
 from app.models.forecast import Forecast
 from app.models.score import ScoredSeries
@@ -80,18 +81,6 @@ class ChainHead(NamedTuple):
 
     day: date
     head: bytes
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it was sealed; ``forecast_id`` is None where no single forecast is concerned."""
-
-    day: date
-    what: str
-    forecast_id: UUID | None = None
-
-    def __str__(self) -> str:
-        return f"{self.day}: {self.what}" + (f" {self.forecast_id}" if self.forecast_id else "")
 
 
 @dataclass(frozen=True)
@@ -192,7 +181,7 @@ async def verify_chain(sessions: async_sessionmaker[AsyncSession], *, noted_head
         unsealed = await _count(db, days[-1] + timedelta(days=1) if days else date.min, date.max)
         head = await chain_head(db)
     if noted_head is not None and noted_head not in heads.values():
-        findings.append(Finding(days[-1] if days else date.min, f"no link has the noted head {noted_head.hex()}"))
+        findings.append(Finding(days[-1] if days else None, f"no link has the noted head {noted_head.hex()}"))
     return Verified(len(days), forecasts, unsealed, head, tuple(findings))
 
 

@@ -1,7 +1,5 @@
 """What was sealed cannot be changed, taken out or added to by SQL without being found, forecast by forecast."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import sha256
 
@@ -9,18 +7,17 @@ import pytest
 from psycopg.errors import RestrictViolation
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
-from app.core.database import database_url
 from app.features.track_record import chain
 from app.features.track_record.chain import Verified, chain_head, seal_days, verify_chain
 from app.features.track_record.service import score_final_steps
 from app.models.chain import ChainDay
 from app.models.forecast import Forecast
+from tests.app.features.track_record.tampering import tampered
 from tests.app.features.track_record.truth import Truth, windows_at
 
-SWITCHED_OFF = [f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in ("forecasts", "chain_days", "chain_seals")]
 FORGED = "UPDATE forecasts SET anchor = anchor + 1"
 OTHERWISE = {
     "id": "gen_random_uuid()",
@@ -51,24 +48,6 @@ async def truth(settings: Settings, sessions: async_sessionmaker[AsyncSession]) 
             await truth.freeze(champion, window.ticker)
     assert await seal_days(truth.tools) == 2
     return truth
-
-
-@pytest.fixture
-async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """For what is done and undone again."""
-    engine = create_async_engine(database_url(settings))
-    yield engine
-    await engine.dispose()
-
-
-@asynccontextmanager
-async def tampered(engine: AsyncEngine, *statements: str) -> AsyncIterator[async_sessionmaker[AsyncSession]]:
-    """The database as it is after these statements of a superuser, undone afterwards."""
-    async with engine.connect() as connection, connection.begin() as transaction:
-        for statement in (*SWITCHED_OFF, *statements):
-            await connection.execute(text(statement))
-        yield async_sessionmaker(connection, join_transaction_mode="create_savepoint")
-        await transaction.rollback()
 
 
 async def verified_after(engine: AsyncEngine, *statements: str) -> Verified:
