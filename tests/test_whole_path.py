@@ -120,7 +120,7 @@ def _write_bars(path: Path) -> None:
 
 def _closecast(home: Path, database: str, *arguments: str) -> None:
     own = {"CLOSECAST_HOME": str(home), "CLOSECAST_DATABASE_URL": database, "CLOSECAST_JWT_SECRET": SECRET}
-    subprocess.run([sys.executable, "-m", "cli", *arguments], env={**os.environ, **own}, check=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "cli", *arguments], env={**os.environ, **own}, check=True, timeout=400)
 
 
 def _sign_in(server: Server, email: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 SECRET = "a-test-key-of-3f9c1e77b2d04a68-characters"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 
 @dataclass

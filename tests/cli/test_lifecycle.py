@@ -58,7 +58,6 @@ def hanging_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.timeout(600)  # two trainings and two exports, on a machine that may be busy with others
 def test_a_network_goes_from_bars_to_champion(
     closecast: Closecast,
     home: Path,
@@ -251,7 +250,6 @@ def test_an_unknown_bundle_is_a_usage_error(closecast: Closecast) -> None:
     assert "no bundle is called 0123456789ab" in refused.err
 
 
-@pytest.mark.timeout(600)  # a training and an export, on a machine that may be busy with others
 def test_the_pipeline_trains_evaluates_exports_and_has_the_gate_judge(
     closecast: Closecast, home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

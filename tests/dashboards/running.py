@@ -81,7 +81,7 @@ def running(folder: Path) -> Iterator[Running]:
             yield Running(home, http, port)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(120)
 
 
 @dataclass
@@ -124,7 +124,7 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
             yield Prometheus(http)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def _wait(is_ready: Any, process: "subprocess.Popen[bytes]", log: Path) -> None:

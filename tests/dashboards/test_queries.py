@@ -26,7 +26,6 @@ pytestmark = [
     pytest.mark.skipif(
         shutil.which("prometheus") is None, reason="no prometheus on this machine (Debian has a package)"
     ),
-    pytest.mark.timeout(600),
 ]
 
 WINDOW = "10s"  # of rates: ten askings

@@ -9,8 +9,6 @@ from ml_lifecycle.export.manifest import HORIZONS
 from tests.docs.blocks import DOCS
 from tools.notebook import executed
 
-pytestmark = pytest.mark.timeout(600)  # half a minute of a core, which others may want as well
-
 
 @pytest.fixture(scope="module")
 def outputs() -> list[Any]:

@@ -99,7 +99,6 @@ def test_no_page_and_no_style_loads_anything_from_another_host(site: Path) -> No
     assert (elsewhere, styles) == ([], [])
 
 
-@pytest.mark.timeout(600)  # a dozen pages, on a machine that does other work as well
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `apt-get install chromium`")
 def test_a_reader_s_browser_asks_nobody_else_and_search_finds(address: str) -> None:
     """On a phone, which is narrow, and by scripts, which no reading of files would follow."""
@@ -118,7 +117,7 @@ def test_a_reader_s_browser_asks_nobody_else_and_search_finds(address: str) -> N
         watch.over(page.context)
         page.goto("/index.html")
         page.get_by_placeholder("Search").fill("burn rate")
-        expect(page.locator(".md-search-result__item").first).to_be_visible(timeout=20_000)
+        expect(page.locator(".md-search-result__item").first).to_be_visible()
     assert watch.complaints == []
 
 

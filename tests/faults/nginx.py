@@ -9,7 +9,7 @@ from pathlib import Path
 from socket import create_connection
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/closecast.conf"
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 AROUND = """
 daemon off;
 pid {folder}/nginx.pid;

@@ -33,7 +33,7 @@ def pages(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         yield port
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 def test_pages_answer_on_loopback_only(pages: int) -> None:

@@ -46,7 +46,6 @@ def ask(tickers: list[str], yahoo: FakeYahoo, cache: Path) -> None:
     session.close()
 
 
-@pytest.mark.timeout(600)
 def test_v13_2_4_no_ticker_leads_to_another_host(
     tmp_path: Path, network_guard: NetworkGuard, counted: Counter[str]
 ) -> None:

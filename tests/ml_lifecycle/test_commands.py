@@ -63,7 +63,6 @@ def test_stored_bars_become_a_checkpoint_that_names_their_version(
     assert content.market_universe == {"XNYS": ("AAA", "BBB")}
 
 
-@pytest.mark.timeout(600)
 def test_both_commands_write_the_same_weights(store: str, tmp_path: Path) -> None:
     """Each in a process of its own, since oneDNN is chosen once, when TensorFlow is imported; its default is on."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}

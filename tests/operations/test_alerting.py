@@ -24,7 +24,7 @@ from tests.operations.scaled import write_alertmanager, write_prometheus, write_
 PROMETHEUS = shutil.which("prometheus")
 ALERTMANAGER = shutil.which("alertmanager") or shutil.which("prometheus-alertmanager")
 TOKEN = "a-token-of-the-receiver-5d1b"
-PATIENCE_SECONDS = 50.0
+PATIENCE_SECONDS = 180.0
 NOWHERE = Path("/nowhere/.s.PGSQL.5432")
 
 

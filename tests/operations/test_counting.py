@@ -24,7 +24,7 @@ ASKED = 10_000
 CLIENTS = 8
 A_CONNECTION = 50  # requests: then a new one, which another process may take
 MOST_SERIES = 500
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 
 
 @dataclass
@@ -84,7 +84,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
 
 def is_ready(installation: Installation) -> bool:
     try:
-        return httpx.get(f"{installation.url}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"{installation.url}/readyz", timeout=30).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.web.installation import PASSWORD
 
@@ -19,7 +19,10 @@ ALONE: Final = [  # nothing of its own leaves this machine; root needs no sandbo
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 SERIOUS: Final = frozenset(("serious", "critical"))
+PATIENCE: Final = 90_000  # milliseconds: a machine that does other work as well draws charts slowly
 REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
+
+expect.set_options(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)

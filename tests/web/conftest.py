@@ -5,13 +5,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.web.browser import CHROMIUM, LOOKS, Look, Watch, chromium
+from tests.web.browser import CHROMIUM, LOOKS, PATIENCE, Look, Watch, chromium
 from tests.web.installation import Installation, installed
 from tests.web.laboratory import Laboratory, laboratory
-
-expect.set_options(timeout=20_000)  # milliseconds: a machine that does other work as well draws charts slowly
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +50,7 @@ def new_context(browser: Browser, installation: Installation, watch: Watch) -> I
 
     def open_one(look: Look = LOOKS[0], **more: Any) -> BrowserContext:
         context = browser.new_context(base_url=installation.url, **{**look.context, **more})
+        context.set_default_timeout(PATIENCE)
         watch.over(context)
         opened.append(context)
         return context

@@ -15,8 +15,8 @@ import httpx
 from tests.app.serving import SECRET, free_port
 from tests.database import migrated_template, temporary_database
 
-START_SECONDS: Final = 90.0
-STOP_SECONDS: Final = 30.0
+START_SECONDS: Final = 180.0
+STOP_SECONDS: Final = 60.0
 PASSWORD: Final = "seven green herons wade"
 USER, ADMIN = "ada@example.org", "root@example.org"
 STORED: Final = ("AAPL", "GOOG", "IBM")  # of the sample: the others of it are collected when a page asks for them

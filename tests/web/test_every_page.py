@@ -1,5 +1,6 @@
 """What holds for every page, at each look: usable by everybody, nothing asked of anybody else, nothing cut off."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -18,7 +19,7 @@ looks = pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 def check(page: Page, address: str, whole: str) -> None:
     """Open a page and hold it against what every page must be."""
     page.goto(address)
-    expect(page.locator(whole).first).to_be_visible(timeout=30_000)
+    expect(page.locator(whole).first).to_be_visible()
     assert overflow(page) == 0, address
     assert serious_findings(page) == [], address
     for details in page.locator("main details").all():
@@ -77,7 +78,7 @@ def test_before_its_script_is_there_a_form_sends_nothing(page: Page) -> None:
     page.get_by_label("Password").press("Enter")
 
     expect(page.locator("main").get_by_role("button", name="Log in")).to_be_disabled()
-    assert page.url.endswith("/pages/login")
+    expect(page).to_have_url(re.compile("/pages/login$"))
 
 
 def test_without_a_connection_the_page_says_so(page: Page, watch: Watch) -> None:

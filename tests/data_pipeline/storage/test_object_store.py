@@ -40,7 +40,7 @@ def object_store() -> Iterator[dict[str, str]]:
         "aws_region": "us-east-1",
     }
     server.terminate()
-    server.wait(10)
+    server.wait(60)
 
 
 def _wait_until_listening(port: int, server: subprocess.Popen[bytes]) -> None:

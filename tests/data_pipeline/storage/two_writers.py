@@ -23,7 +23,7 @@ def run_writers(uri: str, names: str, n_runs: int, options: Mapping[str, str] | 
         for name in names
     ]
     for writer in writers:
-        _, complaint = writer.communicate(timeout=100)
+        _, complaint = writer.communicate(timeout=400)
         assert writer.returncode == 0, complaint
 
 

@@ -30,7 +30,6 @@ from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.export.handmade import add_member, copy_bundle, make_onnx, reseal
 
 MEMBERS = 2
-pytestmark = pytest.mark.timeout(600)  # three imports of TensorFlow, on a machine that may be busy with others
 
 
 @dataclass(frozen=True)

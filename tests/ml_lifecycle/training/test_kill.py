@@ -38,7 +38,6 @@ def told(tmp_path: Path) -> list[str]:
     return ["--store", str(tmp_path / "bars"), "--config", str(tmp_path / "tiny.yaml"), "--save-every", "0"]
 
 
-@pytest.mark.timeout(600)
 def test_a_run_killed_with_signal_9_goes_on_to_the_same_weights(
     told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

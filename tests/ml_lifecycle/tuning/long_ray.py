@@ -21,7 +21,6 @@ SPACE = {
 }
 
 
-@pytest.mark.timeout(600)
 def test_asha_on_ray_gives_up_and_goes_on_where_the_study_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 

@@ -31,7 +31,6 @@ from tests.app.serving import free_port
 from tests.made_up_bars import make_bars
 from tests.ml_lifecycle.tuning.made_up import SPACE, VERSION, Widths, make_work
 
-pytestmark = pytest.mark.timeout(600)
 START_SECONDS = 90.0
 KNOWN_WORD = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a-word-that-only-this-test-knows-of-3f9c1e77"}
 ONE_SMALL_NETWORK = """

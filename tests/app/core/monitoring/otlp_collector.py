@@ -62,7 +62,7 @@ class Collector:
 
     def wait_until_asked(self) -> None:
         """Return when a batch has come, whatever becomes of it."""
-        assert self.asked.wait(20)
+        assert self.asked.wait(120)
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             collector.asked.set()
             if collector.silent:
-                collector.over.wait(30)
+                collector.over.wait(120)
                 return
             if collector.status == 200:
                 collector.paths.append(self.path)

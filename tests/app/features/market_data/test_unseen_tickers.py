@@ -335,7 +335,7 @@ class TestWithoutAWorker:
         """Five of them would otherwise be the whole pool."""
         pool = app.state.session_factory.kw["bind"].pool
         waiting = [asyncio.create_task(client.get("/predict/AAPL", headers=registered_user.headers)) for _ in range(5)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await waiting_jobs(db):  # noqa: ASYNC110 (the job is a row: nothing in this process is told)
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # the job is there: by now all of them wait, or hold what they should not

@@ -20,7 +20,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"database_timeout_seconds": 30.0})
 
 
-@pytest.mark.timeout(600)  # two processes, on a machine that may be busy with others
 async def test_workers_that_are_killed_while_they_judge_decide_each_challenge_once(
     settings: Settings, sessions: async_sessionmaker[AsyncSession], db: AsyncSession
 ) -> None:

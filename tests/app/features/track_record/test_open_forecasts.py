@@ -129,7 +129,7 @@ async def test_a_run_that_was_overtaken_looks_anew(
     def waiting(*args: Any, **named: Any) -> dict[str, date]:
         if not reached.is_set():
             reached.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
         return overdue(*args, **named)
 
     monkeypatch.setattr(looking, "overdue_days", waiting)

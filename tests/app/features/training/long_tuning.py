@@ -33,7 +33,6 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"job_lease_seconds": 30.0})
 
 
-@pytest.mark.timeout(600)  # two processes that carry TensorFlow, on a machine that may be busy with others
 async def test_a_search_that_was_asked_for_is_run_ranked_and_told(
     client: httpx.AsyncClient, trainer: Account, db: AsyncSession, settings: Settings
 ) -> None:

@@ -47,7 +47,6 @@ async def sessions(settings: Settings) -> AsyncIterator[async_sessionmaker[Async
     await engine.dispose()
 
 
-@pytest.mark.timeout(600)  # a server of its own, on a machine that may be busy with others
 async def test_a_restart_of_the_database_ends_neither_worker_nor_job(
     sessions: Sessions, settings: Settings, postgres: EmbeddedPostgres, start_worker: StartWorker
 ) -> None:

@@ -2,7 +2,6 @@
 
 import random
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
@@ -10,7 +9,6 @@ from tests.app.features.training.conftest import StartWorker
 from tests.app.features.training.sabotage import Sabotage, quick_specs
 
 
-@pytest.mark.timeout(600)  # a dozen processes, on a machine that may be busy with others
 async def test_random_kills_leave_no_job_hanging_and_no_bundle_half(
     settings: Settings, sessions: async_sessionmaker[AsyncSession], start_worker: StartWorker
 ) -> None:

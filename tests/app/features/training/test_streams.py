@@ -66,13 +66,16 @@ def parsed(text: str) -> list[tuple[int, str, dict[str, Any]]]:
     return found
 
 
-async def test_what_happens_is_heard_at_once_in_another_process(sessions: Sessions, other_process: JobStreams) -> None:
+async def test_what_happens_is_heard_at_once_in_another_process(
+    sessions: Sessions, other_process: JobStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And the stream ends with the job."""
+    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 600.0)  # so long it would not look by itself
     job_id = await begun(sessions)
     stream = other_process.follow(job_id, USER, after=0)
 
     heard = ""
-    async with asyncio.timeout(8):  # less than the time after which it would look by itself
+    async with asyncio.timeout(60):
         while len(parsed(heard)) < 2:
             heard += await anext(stream)
         for epoch in (1, 2):
