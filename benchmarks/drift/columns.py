@@ -52,10 +52,12 @@ FAULT_DAYS = 60
 QUARTERS = [date(year, month, 28) for year in range(2015, 2027) for month in (3, 6, 9, 12)]
 CRISIS = (date(2020, 1, 1), date(2022, 12, 31))  # windows that hold days of these years are told apart
 LEVELS = (0.5, 0.8, 0.95)
+EVERY_DAYS = 21  # windows of the training part: a number that weekdays and it do not share
 HISTORY = 500  # days that the simple forecasters look back
 
 Fault = Callable[[BarArrays, np.random.Generator], BarArrays]
 Many = Mapping[str, BarArrays]
+Crisis = tuple[date, date]
 
 
 def newest(bars: BarArrays) -> np.ndarray:
@@ -110,11 +112,11 @@ def main() -> int:
 
 
 def training_columns(trained: Many, spec: InputSpec) -> TrainingColumns:
-    """What a bundle trained on these tickers would keep."""
+    """What a bundle trained on these bars would keep."""
     windows = []
     for bars in trained.values():
-        series = prepare_series(bars.until(TRAINED_UNTIL), spec)
-        windows.append(series.windows(series.usable_ends()[::20]))
+        series = prepare_series(bars, spec)
+        windows.append(series.windows(series.usable_ends()[::EVERY_DAYS]))
     arrays = {name: np.concatenate([getattr(one, name) for one in windows]) for name in ("window", "context", "scale")}
     listed = reference_distribution(load_config("default"), Windows(**arrays))
     read = TrainingColumns.from_dict({"columns": [column.model_dump(mode="json") for column in listed]})
@@ -142,16 +144,20 @@ def by_counting(findings: list[ColumnFinding], n_values: int) -> bool:
     return any(stats.kstwobign.sf(each.ks * np.sqrt(n_values)) < CHANCE / len(findings) for each in findings)
 
 
-def false_alarms(whole: Mapping[date, ColumnSample], training: TrainingColumns) -> Iterator[str]:
-    """Table of undisturbed windows."""
-    crisis = "`retrain`, where days of 2020–2022 are compared"
-    yield f"| beside | days | windows | counting values | `watch` | `retrain` | {crisis} |"
+def false_alarms(
+    whole: Mapping[date, ColumnSample], training: Mapping[date, TrainingColumns], crisis: Crisis
+) -> Iterator[str]:
+    """Table of undisturbed windows, each beside its training part and beside the days before."""
+    apart = f"`retrain`, where days of {crisis[0]:%Y}–{crisis[1]:%Y} are compared"
+    yield f"| beside | days | windows | counting values | `watch` | `retrain` | {apart} |"
     yield "|---|---|---|---|---|---|---|"
     quarters = list(whole)
     for days in (DAYS, SHORT):
         windows = {day: part_of(each, -days, None) for day, each in whole.items()}
         yield row(
-            f"training | {days}", {day: (compare_with_training(training, each), each) for day, each in windows.items()}
+            f"training | {days}",
+            {day: (compare_with_training(training[day], each), each) for day, each in windows.items()},
+            crisis,
         )
         before = {
             day: whole[quarters[place - 4]] if days == DAYS else part_of(whole[day], -2 * days, -days)
@@ -159,32 +165,32 @@ def false_alarms(whole: Mapping[date, ColumnSample], training: TrainingColumns) 
             if days != DAYS or place >= 4
         }
         compared = {day: (compare_samples(old, windows[day]), windows[day]) for day, old in before.items()}
-        yield row(f"the {days} days before | {days}", compared)
+        yield row(f"the {days} days before | {days}", compared, crisis)
 
 
-def row(told: str, compared: Mapping[date, tuple[list[ColumnFinding], ColumnSample]]) -> str:
+def row(told: str, compared: Mapping[date, tuple[list[ColumnFinding], ColumnSample]], crisis: Crisis) -> str:
     """Shares of windows, in per cent."""
-    ordinary = [each for day, each in compared.items() if not in_crisis(day)]
-    crisis = [recommend(findings).verdict for day, (findings, _) in compared.items() if in_crisis(day)]
+    ordinary = [each for day, each in compared.items() if not in_crisis(day, crisis)]
+    apart = [recommend(findings).verdict for day, (findings, _) in compared.items() if in_crisis(day, crisis)]
     verdicts = [recommend(findings).verdict for findings, _ in ordinary]
     counting = np.mean([by_counting(findings, len(each.days)) for findings, each in ordinary])
     shares = [100 * np.mean([verdict is wanted for verdict in verdicts]) for wanted in (Verdict.WATCH, Verdict.RETRAIN)]
-    in_2020 = f"{sum(verdict is Verdict.RETRAIN for verdict in crisis)} of {len(crisis)}"
-    return f"| {told} | {len(ordinary)} | {100 * counting:.0f} | {shares[0]:.0f} | {shares[1]:.0f} | {in_2020} |"
+    alarmed = f"{sum(verdict is Verdict.RETRAIN for verdict in apart)} of {len(apart)}"
+    return f"| {told} | {len(ordinary)} | {100 * counting:.0f} | {shares[0]:.0f} | {shares[1]:.0f} | {alarmed} |"
 
 
-def in_crisis(day: date) -> bool:
+def in_crisis(day: date, crisis: Crisis) -> bool:
     """Whether its year of days, or the one before, holds some of the crisis."""
-    return CRISIS[0] <= day and day.year <= CRISIS[1].year + 1
+    return crisis[0] <= day and day.year <= crisis[1].year + 1
 
 
-def detection(many: Many, spec: InputSpec, training: TrainingColumns) -> Iterator[str]:
-    """Table of planted faults."""
+def detection(many: Many, spec: InputSpec, training: Mapping[date, TrainingColumns]) -> Iterator[str]:
+    """Table of planted faults, at the days that have a training part."""
     yield "| planted in the newest 60 days | `watch` or more | `retrain` | column farthest off |"
     yield "|---|---|---|---|"
-    days = [day for day in QUARTERS if date(2024, 1, 1) <= day <= LAST_DAY]
     for told, fault in FAULTS.items():
-        found = [compare_with_training(training, part_of(sample(many, spec, day, fault), -SHORT, None)) for day in days]
+        planted = {day: part_of(sample(many, spec, day, fault), -SHORT, None) for day in training}
+        found = [compare_with_training(training[day], each) for day, each in planted.items()]
         verdicts = [recommend(findings).verdict for findings in found]
         watch, again = (
             sum(verdict in wanted for verdict in verdicts)
@@ -194,7 +200,7 @@ def detection(many: Many, spec: InputSpec, training: TrainingColumns) -> Iterato
             max((e for e in findings if e.severity != "none"), key=lambda e: e.ks, default=None) for findings in found
         ]
         names = sorted({f"`{each.column}`" for each in moved if each is not None})
-        yield f"| {told} | {watch} of {len(days)} | {again} of {len(days)} | {', '.join(names) or '–'} |"
+        yield f"| {told} | {watch} of {len(found)} | {again} of {len(found)} | {', '.join(names) or '–'} |"
 
 
 def returns_of(many: Many) -> tuple[np.ndarray, np.ndarray]:
@@ -277,7 +283,7 @@ def held_by(returns: np.ndarray, end: int, factor: float) -> tuple[np.ndarray, n
 def part(trained: Many, others: Many) -> Iterator[str]:
     """The second part of the page."""
     spec = load_config("default").input_spec
-    training = training_columns(trained, spec)
+    training = training_columns({ticker: bars.until(TRAINED_UNTIL) for ticker, bars in trained.items()}, spec)
     whole = {day: sample(others, spec, day) for day in QUARTERS if day <= LAST_DAY}
     yield ABOUT
     yield filled(
@@ -287,9 +293,10 @@ def part(trained: Many, others: Many) -> Iterator[str]:
         f"quarter from {QUARTERS[0]} to {LAST_DAY}."
     )
     yield "\n### Undisturbed bars: alarms in per cent of the windows\n"
-    yield from false_alarms(whole, training)
+    yield from false_alarms(whole, dict.fromkeys(whole, training), CRISIS)
     yield "\n### Faults that are found\n"
-    yield from detection(others, spec, training)
+    newest = [day for day in whole if day >= date(2024, 1, 1)]
+    yield from detection(others, spec, dict.fromkeys(newest, training))
     yield "\n### Errors\n"
     yield from error_table(others)
     yield "\n### Coverage\n"
@@ -314,13 +321,13 @@ days (250) with a bundle's `reference.json`, or with the newest days of another 
 **Proven**: Kolmogorov's p-value is below {100 * CHANCE:g} % over all columns together, with the sample size that the
 values are *worth*. Tickers move together and days follow each other: each day counts as one observation of the shares
 below the deciles, their variance is Newey and West's over a fifth of the days, made up for its shortfall (Kiefer and
-Vogelsang 2005), and a column that looks 250 bars back is worth at most {WORTH_OF_A_MEMORY:g} values in 250 days. Days
-that both data versions hold with the same values take no part.
+Vogelsang 2005), and a column that looks 250 bars back is worth at most one value a ticker in 250 days, and
+{WORTH_OF_A_MEMORY:g} in all. Days that both data versions hold with the same values take no part.
 """
 CLOSING = """
 What that says: a test that counts values finds drift in every quarter. Over a year of days hardly an ordinary quarter
 alarms, and what alarms around 2020 to 2022 is the market, which was another one. The limits were chosen on these same
-quarters: on others they may be wrong more often. Over 60 days states of the market weigh more: `--days 60` is for
+quarters; the next section has others. Over 60 days states of the market weigh more: `--days 60` is for
 faults of a source, not for deciding on a training. Errors that grow by a twentieth are found within a month, intervals
 a tenth too narrow hardly ever within 60 days. **Whoever is told of drift looks at the bars first** (`closecast data
 check`): training on faulty ones makes nothing better.

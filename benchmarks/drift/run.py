@@ -130,9 +130,10 @@ def digest(ticker: str) -> int:
 
 
 def as_bars(frame: pl.DataFrame) -> BarArrays:
-    """Bars of one ticker; the file's prices are adjusted throughout."""
+    """Bars of one ticker; where the file has no ``adj_close`` its prices are adjusted throughout."""
     prices = {name: frame[name].cast(pl.Float64).to_numpy() for name in ("open", "high", "low", "close", "volume")}
-    return BarArrays(frame["date"].to_numpy().astype("datetime64[D]"), adj_close=prices["close"], **prices)
+    adjusted = frame["adj_close"].cast(pl.Float64).to_numpy() if "adj_close" in frame.columns else prices["close"]
+    return BarArrays(frame["date"].to_numpy().astype("datetime64[D]"), adj_close=adjusted, **prices)
 
 
 def trained_reference(name: str, trained: Mapping[str, BarArrays]) -> tuple[InputSpec, DriftReference]:

@@ -23,7 +23,7 @@ Severity = Literal["none", "moved", "far"]
 CHANCE = 0.01  # that any column of undisturbed, stationary bars counts as moved
 MOVED_KS, MOVED_PSI = 0.15, 0.2  # less is true of two ordinary years, and no reason to do anything
 FAR_KS, FAR_PSI = 0.4, 1.0
-WORTH_OF_A_MEMORY = 20.0  # independent values in as many days as a column looks back, however many tickers there are
+WORTH_OF_A_MEMORY = 20.0  # most independent values in as many days as a column looks back: one a ticker, up to so many
 FEWEST_DAYS = 20  # a handful of days is one state of the market
 DECILES = np.arange(0.1, 1.0, 0.1)
 
@@ -214,8 +214,12 @@ def _finding(name: str, n_columns: int, *, psi: float, ks: float, effective_n: f
 
 
 def _worth(sample: ColumnSample, place: int) -> float:
-    """The most that values of one column can be worth: within its own memory it tells of one state of the market."""
-    return WORTH_OF_A_MEMORY * max(1.0, sample.n_days / sample.memory[place])
+    """The most that values of one column can be worth: within its own memory each ticker tells of one state of its own.
+
+    Tickers move together, so that many of them tell of no more than ``WORTH_OF_A_MEMORY`` states.
+    """
+    tickers = len(sample.values) / sample.n_days
+    return min(WORTH_OF_A_MEMORY, tickers) * max(1.0, sample.n_days / sample.memory[place])
 
 
 def _effective_size(edges: FloatArray, known: FloatArray, new: _Dated, old: _Dated | None = None) -> float:

@@ -104,6 +104,17 @@ def test_a_column_that_looks_far_back_is_worth_little() -> None:
     assert found.effective_n == WORTH_OF_A_MEMORY
 
 
+@pytest.mark.parametrize(("memory", "worth"), [(500, 3.0), (125, 6.0)])
+def test_few_tickers_are_worth_no_more_states_than_they_can_have(memory: int, worth: float) -> None:
+    """One for each ticker and time that the column looks back."""
+    calm = np.random.default_rng(7).normal(size=(250, 3))
+
+    (beside_training,) = compare_with_training(trained_on(calm), sample(calm, memory=memory))
+    (beside_days,) = compare_samples(sample(calm), sample(calm + 1e-9, first_day=250, memory=memory))
+
+    assert beside_training.effective_n == beside_days.effective_n == worth
+
+
 def test_a_column_that_was_constant_says_what_it_is_now() -> None:
     """One edge, at the constant: all values lie in the part above it."""
     still, moving = np.full((60, 5), 2.0), np.random.default_rng(8).normal(size=(60, 5))
