@@ -63,13 +63,25 @@ def exit_code(error: Exception) -> ExitCode | None:
         ((PsycopgError, SqlError, StoreUnavailableError, OSError), ExitCode.SERVICE),
         ((ClosecastError,), ExitCode.DATA),
     ]
+    if lacks_schema(error):
+        return ExitCode.SERVICE
     return next((code for kinds, code in codes if isinstance(error, kinds)), None)
+
+
+def lacks_schema(error: Exception) -> bool:
+    """Whether the database has not, or no longer, what this release reads."""
+    from psycopg.errors import UndefinedColumn, UndefinedTable
+    from sqlalchemy.exc import ProgrammingError
+
+    return isinstance(error, ProgrammingError) and isinstance(error.orig, UndefinedTable | UndefinedColumn)
 
 
 def one_line(error: Exception) -> str:
     """What to tell: a setting's name and reason, or the error's own first line."""
     from pydantic import ValidationError
 
+    if lacks_schema(error):
+        return "the database is not at this release's schema: `closecast migrate`, or run the release that it is of"
     if isinstance(error, ValidationError):
         return "; ".join(_field(problem) for problem in _problems(error))
     if isinstance(error, FileNotFoundError) and error.filename:

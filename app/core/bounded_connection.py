@@ -17,7 +17,12 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     `statement_timeout` nor TCP's own timers end that.
     """
 
+    usual_seconds: float
     deadline_seconds: float
+
+    def allow(self, seconds: float | None) -> None:
+        """Wait so long for each answer from now on; None: as long as usual."""
+        self.deadline_seconds = MARGIN_SECONDS + (self.usual_seconds if seconds is None else seconds)
 
     async def wait(self, *arguments: Any, **options: Any) -> Any:
         """See ``psycopg.AsyncConnection``: all of its talking with the server comes through here."""
@@ -37,5 +42,6 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
 async def connect_bounded(*arguments: Any, deadline_seconds: float, **options: Any) -> BoundedConnection:
     """A connection with this deadline, and a margin, on each statement; `connect_timeout` bounds the connecting."""
     connection = await BoundedConnection.connect(*arguments, **options)
-    connection.deadline_seconds = deadline_seconds + MARGIN_SECONDS
+    connection.usual_seconds = deadline_seconds
+    connection.allow(None)
     return connection

@@ -8,13 +8,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.config import Settings
-from app.core.bounded_connection import connect_bounded
+from app.core.bounded_connection import BoundedConnection, connect_bounded
 from app.core.monitoring import spans
 from app.core.monitoring.statement_spans import record_statements
 from app.core.problems import problem
@@ -119,9 +120,26 @@ def create_engine(settings: Settings) -> AsyncEngine:
         },
         use_native_hstore=False,  # nothing here has that type, and looking for it costs each connection a query
     )
+    event.listen(engine.sync_engine, "checkin", _as_usual)
     if spans.are_recorded():
         record_statements(engine)
     return engine
+
+
+async def allow_seconds(db: AsyncSession, seconds: float) -> None:
+    """Let each further statement of this transaction take so long: the server ends it then, and we wait for that."""
+    connection = await db.connection()
+    bounded = (await connection.get_raw_connection()).driver_connection
+    if isinstance(bounded, BoundedConnection):
+        bounded.allow(seconds)
+    await db.execute(text(f"SET LOCAL statement_timeout = {round(1000 * seconds)}"))
+
+
+def _as_usual(connection: DBAPIConnection | None, _record: object) -> None:
+    """Nobody who gets a connection from the pool has more time because somebody before had."""
+    bounded = getattr(connection, "driver_connection", None)  # none is left of one that was lost
+    if isinstance(bounded, BoundedConnection):
+        bounded.allow(None)
 
 
 def session_factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -49,7 +49,7 @@ def main() -> int:
 async def measure(url: str, rows: int) -> None:
     """Print what was found."""
     now = datetime.now(UTC)
-    engine = create_engine(Settings(_env_file=None, database_url=SecretStr(url), database_timeout_seconds=60.0))
+    engine = create_engine(Settings(_env_file=None, database_url=SecretStr(url)))
     sessions = session_factory(engine)
     async with sessions() as db:
         await ensure_partitions(db, now)

@@ -8,13 +8,14 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import allow_seconds
 from app.features.monitoring.latencies import GROWTH, LEAST_MS, Latencies
 from app.models.answer_counts import ALL_TIME, AnswerCount, UnansweredCount
 from app.models.prediction_log import PredictionLogRow
 
 SLICE: Final = timedelta(minutes=10)
 COUNTING_LOCK = 0x636F756E74  # any number, the same for every worker
-COUNTING_TIMEOUT = "60s"  # an hour of a busy log; requests are not held up by it
+COUNTING_SECONDS = 60.0  # an hour of a busy log; requests are not held up by it
 
 SUMMED = text(
     """
@@ -45,7 +46,7 @@ async def oldest_logged(db: AsyncSession, since: datetime | None) -> datetime | 
 
 async def lock_counting(db: AsyncSession) -> None:
     """Wait until no other transaction counts; then statements may take long in this one."""
-    await db.execute(text(f"SET LOCAL statement_timeout = '{COUNTING_TIMEOUT}'"))
+    await allow_seconds(db, COUNTING_SECONDS)
     await db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": COUNTING_LOCK})
 
 

@@ -13,7 +13,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
+from app.core.bounded_connection import MARGIN_SECONDS, BoundedConnection
 from app.core.database import (
+    allow_seconds,
     bounded_connection_string,
     connection_string,
     create_engine,
@@ -85,6 +87,24 @@ async def test_a_statement_that_takes_too_long_is_cut_off(settings: Settings) ->
     await engine.dispose()
 
     assert is_connection_trouble(caught.value)
+
+
+async def test_a_transaction_may_be_allowed_more_time_and_the_next_one_has_it_no_more(settings: Settings) -> None:
+    """On the server and on our side of the connection, which comes back to the pool as it was."""
+    engine = create_engine(settings.model_copy(update={"database_timeout_seconds": 0.1, "database_pool_size": 1}))
+    sessions = session_factory(engine)
+    async with sessions() as db:
+        await allow_seconds(db, 60.0)
+        await db.execute(text("SELECT pg_sleep(1.0)"))  # either side's usual patience is over by now
+    async with sessions() as db:
+        bounded = (await (await db.connection()).get_raw_connection()).driver_connection
+        assert isinstance(bounded, BoundedConnection)
+        usual = bounded.deadline_seconds
+        with pytest.raises(DBAPIError):
+            await db.execute(text("SELECT pg_sleep(5)"))
+    await engine.dispose()
+
+    assert usual == 0.1 + MARGIN_SECONDS
 
 
 async def test_a_database_that_is_away_is_noticed_in_time(settings: Settings) -> None:

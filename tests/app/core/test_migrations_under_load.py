@@ -124,6 +124,11 @@ def read_as_serving_does(url: str) -> None:
         connection.execute("SELECT * FROM bundles")
 
 
+def test_an_attempt_of_a_migration_is_shorter_than_what_serving_waits() -> None:
+    """By the settings that nobody changed: whoever waits behind an attempt is answered all the same."""
+    assert Settings.model_fields["database_timeout_seconds"].default > migrations.LOCK_WAIT_SECONDS
+
+
 @pytest.mark.usefixtures("impatient")
 def test_nobody_waits_behind_a_migration_that_waits(database_url: str) -> None:
     """PostgreSQL has who comes later wait behind who wants the table for himself: for one short attempt here."""
