@@ -1,12 +1,15 @@
 """Database sessions for a command, which has no pool to share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import create_engine, session_factory
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -17,6 +20,12 @@ async def own_sessions(settings: Settings) -> AsyncIterator[async_sessionmaker[A
         yield session_factory(engine)
     finally:
         await engine.dispose()
+
+
+async def with_own_sessions(settings: Settings, work: Callable[[async_sessionmaker[AsyncSession]], Awaitable[T]]) -> T:
+    """What ``work`` gives on such sessions."""
+    async with own_sessions(settings) as sessions:
+        return await work(sessions)
 
 
 @asynccontextmanager

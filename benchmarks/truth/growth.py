@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.config import Settings
 from app.core.database import create_engine, session_factory
@@ -32,7 +32,6 @@ from app.features.track_record.recount import recount
 from app.models.forecast import Forecast
 from app.models.score import OpenForecast, Score, TickerScoreDay, TickerScoreSum
 from app.models.serving_window import ServingWindowRow
-from cli.commands.verify_log import RECOUNT_SECONDS
 from ml_lifecycle.export.manifest import STEPS
 from tests.app.features.track_record.truth import Truth, windows_at
 from tests.database import temporary_database
@@ -115,7 +114,7 @@ async def measure(settings: Settings, url: str, *, scores: int, tickers: int) ->
         run = await service.score_final_steps(truth.tools)
         took[name] = perf_counter() - started
         print(f"  {name}: {run.scored} steps")
-    took["all sums counted anew"] = await _recounting(settings)
+    took["all sums counted anew"] = await _recounting(truth.tools.sessions)
     took["freezing one"], took["without trigger"] = await _freezing(truth)
     await engine.dispose()
     return took
@@ -182,14 +181,13 @@ async def _ask(truth: Truth, tickers: int) -> dict[str, float]:
     return {name: await _median(truth, call, window) for name, (call, window) in asked.items()}
 
 
-async def _recounting(settings: Settings) -> float:
+async def _recounting(sessions: async_sessionmaker[AsyncSession]) -> float:
     """As `closecast verify-log` does, behind the chain."""
-    engine = create_engine(settings.model_copy(update={"database_timeout_seconds": RECOUNT_SECONDS}))
     started = perf_counter()
-    findings = await recount(session_factory(engine))
+    recounted = await recount(sessions)
     took = perf_counter() - started
-    await engine.dispose()
-    print(f"  counted anew: {len(findings)} findings")
+    if recounted.findings:
+        raise SystemExit(f"counted anew: {recounted.findings[0]}")
     return took
 
 

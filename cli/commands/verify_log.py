@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from app.config import Settings
-    from app.features.track_record.chain import Verified
+    from collections.abc import Sequence
 
-RECOUNT_SECONDS = 3600.0  # one statement reads all scores; who asks for it waits
+    from app.features.track_record.chain import Verified
+    from app.features.track_record.finding import Finding
+    from app.features.track_record.recount import Recounted
 
 
 def verify_log(
@@ -21,33 +22,41 @@ def verify_log(
 ) -> None:
     """Compute the hash chain over frozen forecasts anew: one line for each one changed, added or taken out by SQL.
 
-    Counts the sums of the track record anew too: one line for each that is not that of its scores.
+    Counts the sums of scores anew too, from which the track record is formed: one line for each that differs.
 
     Ends with exit code 3 where anything is found (docs/track-record.md).
 
     Example: [bold]closecast verify-log --head 9f86d081…[/bold]
     """
     import asyncio
+    from functools import partial
 
+    from app.features.track_record.chain import verify_chain
+    from app.features.track_record.recount import recount
+    from app.supervisor.one_session import with_own_sessions
     from cli.console import out
     from cli.exit_codes import ExitCode
     from cli.progress import working
     from cli.settings import read_settings, require_database
 
     settings, noted = require_database(read_settings()), _digest(head)
-    with working("Verifying"):
-        verified = asyncio.run(_verify(settings, noted))
+    with working("Computing the chain anew"):
+        verified = asyncio.run(with_own_sessions(settings, partial(verify_chain, noted_head=noted)))
+    if not as_json:  # now: what was found is told even if the next step fails
+        _print_findings(verified.findings)
+    with working("Counting the sums anew"):
+        recounted = asyncio.run(with_own_sessions(settings, recount))
     if as_json:
-        _print_json(verified)
+        _print_json(verified, recounted)
     else:
-        for finding in verified.findings:
-            out.print(str(finding), soft_wrap=True)
+        _print_findings(recounted.findings)
         told = f"head {verified.head.head.hex()} of {verified.head.day}" if verified.head else "nothing is sealed yet"
         out.print(
-            f"{verified.days} days, {verified.forecasts} forecasts, {verified.unsealed} not sealed yet; {told}",
+            f"{verified.days} days, {verified.forecasts} forecasts, {verified.unsealed} not sealed yet; "
+            f"{recounted.sums} sums of scores; {told}",
             soft_wrap=True,
         )
-    if verified.findings:
+    if verified.findings or recounted.findings:
         raise typer.Exit(int(ExitCode.DATA))
 
 
@@ -69,22 +78,16 @@ def _digest(head: str | None) -> bytes | None:
     return digest
 
 
-async def _verify(settings: Settings, noted_head: bytes | None) -> Verified:
-    """The chain, and behind its findings those of the sums."""
-    from dataclasses import replace
+def _print_findings(findings: Sequence[Finding]) -> None:
+    """One line each, whatever somebody wrote into the database."""
+    from cli.console import out
 
-    from app.features.track_record.chain import verify_chain
-    from app.features.track_record.recount import recount
-    from app.supervisor.one_session import own_sessions
-
-    async with own_sessions(settings) as sessions:
-        verified = await verify_chain(sessions, noted_head=noted_head)
-    patient = settings.model_copy(update={"database_timeout_seconds": RECOUNT_SECONDS})
-    async with own_sessions(patient) as sessions:
-        return replace(verified, findings=(*verified.findings, *await recount(sessions)))
+    for finding in findings:
+        told = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(finding))
+        out.print(told, soft_wrap=True, markup=False)
 
 
-def _print_json(verified: Verified) -> None:
+def _print_json(verified: Verified, recounted: Recounted) -> None:
     from cli.console import print_json
 
     print_json(
@@ -93,8 +96,10 @@ def _print_json(verified: Verified) -> None:
             "forecasts": verified.forecasts,
             "unsealed": verified.unsealed,
             "head": verified.head and {"day": verified.head.day, "head": verified.head.head.hex()},
+            "sums": recounted.sums,
             "findings": [
-                {"day": each.day, "what": each.what, "forecast_id": each.forecast_id} for each in verified.findings
+                {"day": each.day, "what": each.what, "forecast_id": each.forecast_id}
+                for each in (*verified.findings, *recounted.findings)
             ],
         }
     )

@@ -52,7 +52,7 @@ def test_the_exit_code_tells_the_recommendation(
 
     def drifted(*args: object, **options: object) -> Measured:
         measured = measure(*args, **options)  # type: ignore[arg-type]  # passed on as they came
-        columns = [ColumnFinding("gap", 1.3, 0.5, 80.0, 1e-9, severity)]  # type: ignore[arg-type]  # of the two
+        columns = [ColumnFinding("gap", 1.3, 0.5, 80.0, 1e-9, True, severity)]  # type: ignore[arg-type]  # of the two
         return replace(measured, columns=columns, recommendation=recommend(columns))
 
     monkeypatch.setattr(run_drift, "measure", drifted)

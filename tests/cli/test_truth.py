@@ -16,6 +16,7 @@ from app.features.stock_prediction.predictor import forecast_values
 from app.features.stock_prediction.unfrozen import served_champion
 from app.supervisor.one_session import one_session
 from tests.cli.conftest import Closecast
+from tests.database import temporary_database
 
 CUTOFF = date(2013, 1, 15)
 
@@ -71,6 +72,18 @@ def test_a_forecast_is_scored_explained_and_sealed(closecast: Closecast, forecas
         "not the sums of their scores: score_days",
         None,
     )
+
+
+def test_a_database_that_nobody_migrated_is_told_in_one_line(
+    closecast: Closecast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked of it."""
+    with temporary_database() as url:
+        monkeypatch.setenv("CLOSECAST_DATABASE_URL", url)
+        for command in (("verify-log",), ("score",), ("users", "list")):
+            told = closecast(*command)
+            assert told.code == 6, command
+            assert "closecast: the database is not at this release's schema" in told.err.splitlines()[-1], command
 
 
 def test_what_is_not_there_is_told_in_one_line(closecast: Closecast, database: str) -> None:

@@ -1,18 +1,23 @@
 """The sums that the track record shows are those of the scores, or it is told which are not."""
 
 import pytest
-from sqlalchemy import Double, func, select
+from sqlalchemy import Double, func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.config import Settings
+from app.features.track_record import recount as module
 from app.features.track_record.finding import Finding
-from app.features.track_record.recount import COUNTED, TOLD, recount
+from app.features.track_record.recount import ALL_SUMS as KINDS
+from app.features.track_record.recount import COUNTED, TOLD, Recounted, recount
 from app.features.track_record.service import score_final_steps
-from app.models.score import Score, ScoreDay, TickerScoreDay, TickerScoreSum
+from app.models.score import Score, TickerScoreDay
+from ml_lifecycle.export.manifest import HORIZONS
 from tests.app.features.track_record.tampering import tampered
 from tests.app.features.track_record.truth import Truth, windows_at
 
-ALL_SUMS = {sums.__table__.name: sums.__table__ for sums in (ScoreDay, TickerScoreDay, TickerScoreSum)}
+ALL_SUMS = {sums.__tablename__: sums.__table__ for sums in KINDS}
+NO_NUMBERS = ("'Infinity'", "'-Infinity'", "'NaN'")
 FIGURES = [
     (table, column.name) for table, stored in ALL_SUMS.items() for column in stored.columns if not column.primary_key
 ]
@@ -34,10 +39,10 @@ async def truth(settings: Settings, sessions: async_sessionmaker[AsyncSession]) 
     return truth
 
 
-async def found_after(engine: AsyncEngine, *statements: str) -> list[Finding]:
+async def found_after(engine: AsyncEngine, *statements: str) -> tuple[Finding, ...]:
     """What a recount finds then."""
     async with tampered(engine, *statements) as sessions:
-        return await recount(sessions)
+        return (await recount(sessions)).findings
 
 
 async def test_sums_that_nobody_touched_are_those_of_their_scores(truth: Truth, db: AsyncSession) -> None:
@@ -45,18 +50,17 @@ async def test_sums_that_nobody_touched_are_those_of_their_scores(truth: Truth, 
     by_status = {status: n for status, n in await db.execute(select(Score.status, func.count()).group_by(Score.status))}  # noqa: C416
 
     assert by_status == {"scored": 60, "void": 30}
-    assert await recount(truth.tools.sessions) == []
+    assert await recount(truth.tools.sessions) == Recounted(30 + 3 * len(HORIZONS) + 3 * len(HORIZONS), ())
 
 
 async def test_a_figure_that_was_changed_is_found(truth: Truth, engine: AsyncEngine) -> None:
     """Each column of each kind of sums: counts and days by one, sums of errors by a hundred-millionth."""
     for table, figure in FIGURES:
-        less = f"{figure} * (1 - 1e-8)" if isinstance(ALL_SUMS[table].c[figure].type, Double) else f"{figure} - 1"
+        is_float = isinstance(ALL_SUMS[table].c[figure].type, Double)
         first = f"(SELECT min(ctid) FROM {table} WHERE n > 0)"  # noqa: S608 (names from above)
-
-        found = await found_after(engine, f"UPDATE {table} SET {figure} = {less} WHERE ctid = {first}")  # noqa: S608
-
-        assert [f": {table} of " in finding.what for finding in found] == [True], (table, figure, found)
+        for other in (f"{figure} * (1 - 1e-8)", *NO_NUMBERS) if is_float else (f"{figure} - 1",):
+            found = await found_after(engine, f"UPDATE {table} SET {figure} = {other} WHERE ctid = {first}")  # noqa: S608
+            assert [f": {table} of " in finding.what for finding in found] == [True], (table, figure, other, found)
 
 
 async def test_sums_without_their_scores_and_scores_without_their_sums_are_found(
@@ -83,6 +87,31 @@ async def test_a_finding_names_its_sums(truth: Truth, engine: AsyncEngine) -> No
     )
 
     assert str(finding) == "not the sums of their scores: ticker_score_sums of ticker AAA, kind live, step 5"
+
+
+async def test_what_no_program_can_read_is_a_finding_and_no_crash(truth: Truth, engine: AsyncEngine) -> None:
+    """Days beyond any calendar, and scores of which there is no sum."""
+    (far,) = await found_after(
+        engine, "UPDATE ticker_score_sums SET newest_outcome = 'infinity' WHERE ticker = 'AAA' AND step = 1"
+    )
+    moved = await found_after(engine, "UPDATE score_days SET trading_day = 'infinity' WHERE step = 5")
+    endless = await found_after(engine, "UPDATE scores SET absolute_error = 1.7e308 WHERE step = 1")
+
+    assert far.what.startswith("not the sums of their scores: ticker_score_sums of ticker AAA")
+    assert any("trading_day infinity" in finding.what for finding in moved)
+    assert endless[0].what.startswith("score_days cannot be counted anew: value out of range")
+    assert any(": ticker_score_days of " in finding.what for finding in endless[1:])
+
+
+async def test_a_table_that_somebody_else_wants_for_himself_is_not_waited_for(
+    truth: Truth, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration, say: whoever asks is told so in one line."""
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    async with engine.connect() as other, other.begin():
+        await other.execute(text("LOCK TABLE scores IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            await recount(truth.tools.sessions)
 
 
 async def test_of_very_many_findings_some_are_told_and_that_there_are_more(truth: Truth, engine: AsyncEngine) -> None:
