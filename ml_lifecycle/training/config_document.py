@@ -78,7 +78,7 @@ class ConfigDocument:
 
         Raises
         ------
-        ConfigurationError : a part is no mapping, or its bars are told wrong.
+        ConfigurationError : a part is no mapping, two parts contradict each other, or its bars are told wrong.
         MalformedTickerError
         """
         if not is_document(content):
@@ -89,8 +89,13 @@ class ConfigDocument:
         named = {name: value for name, value in parts["metadata"].items() if name in METADATA}
         bars = {name: value for name, value in parts["data"].items() if name in DataChoice.model_fields}
         time = {name: value for name, value in parts["data"].items() if name not in DataChoice.model_fields}
+        fields: dict[str, Any] = {}
+        for part in (named, parts["model"], parts["training"], time):
+            if twice := [name for name, value in part.items() if name in fields and fields[name] != value]:
+                raise ConfigurationError(f"{where}: {twice[0]} is given two values, in two parts")
+            fields |= part
         try:
-            return cls({**named, **parts["model"], **parts["training"], **time}, DataChoice.model_validate(bars))
+            return cls(fields, DataChoice.model_validate(bars))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             raise ConfigurationError(f"{where}: data.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

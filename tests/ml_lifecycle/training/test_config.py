@@ -206,3 +206,14 @@ def test_what_a_document_tells_wrong_is_named(content: str, message: str, tmp_pa
 
     with pytest.raises(ConfigurationError, match=re.escape(f"{file}: {message}")):
         load_config(file)
+
+
+def test_parts_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    """The later one would stand in silence; saying the same twice is no contradiction."""
+    file = tmp_path / "parts.yaml"
+    file.write_text("model: {epochs: 3}\ntraining: {epochs: 4}\n")
+
+    with pytest.raises(ConfigurationError, match=r"parts\.yaml: epochs is given two values, in two parts"):
+        load_config(file)
+    file.write_text("model: {epochs: 3}\ntraining: {epochs: 3}\n")
+    assert load_config(file).epochs == 3
