@@ -322,7 +322,9 @@ days (250) with a bundle's `reference.json`, or with the newest days of another 
 values are *worth*. Tickers move together and days follow each other: each day counts as one observation of the shares
 below the deciles, their variance is Newey and West's over a fifth of the days, made up for its shortfall (Kiefer and
 Vogelsang 2005), and a column that looks 250 bars back is worth at most one value a ticker in 250 days, and
-{WORTH_OF_A_MEMORY:g} in all. Days that both data versions hold with the same values take no part.
+{WORTH_OF_A_MEMORY:g} in all. Days that both data versions hold with the same values take no part. How many columns
+could not be proven to have moved by so few values, were the distance 1, the reason tells: 28 of the 35 of `default`
+look back 250 bars or more, and over 250 days they need five tickers.
 """
 CLOSING = """
 What that says: a test that counts values finds drift in every quarter. Over a year of days hardly an ordinary quarter

@@ -107,6 +107,7 @@ class ColumnFinding:
     ----------
     psi, ks : population stability index over the reference's deciles; largest distance of the distribution functions.
     effective_n : how many independent values the comparison is worth.
+    provable : whether so many values could prove a difference at all, were it as large as can be.
     p_value : of ``ks`` by Kolmogorov's distribution with ``effective_n``.
     severity : ``moved`` is told, ``far`` speaks for training anew when many columns are.
     """
@@ -116,6 +117,7 @@ class ColumnFinding:
     ks: float
     effective_n: float
     p_value: float
+    provable: bool
     severity: Severity
 
 
@@ -137,7 +139,10 @@ def compare_samples(reference: ColumnSample, production: ColumnSample) -> list[C
                 len(reference.names),
                 psi=float(stability_index(_counts(new.values, edges), floored / floored.sum())),
                 ks=float(stats.ks_2samp(old.values, new.values, method="asymp").statistic),
-                effective_n=min(_effective_size(edges, np.cumsum(shares)[:-1], new, old), _worth(production, place)),
+                effective_n=min(
+                    _effective_size(edges, np.cumsum(shares)[:-1], new, old),
+                    *(_worth(each, reference.memory[place]) for each in (new, old)),
+                ),
             )
         )
     return found
@@ -164,7 +169,7 @@ def compare_with_training(training: TrainingColumns, production: ColumnSample) -
                 len(training.names),
                 psi=float(stability_index(counts, shares)),
                 ks=float(np.abs(below).max(initial=0.0)),
-                effective_n=min(_effective_size(edges, known_below, new), _worth(production, place)),
+                effective_n=min(_effective_size(edges, known_below, new), _worth(new, production.memory[place])),
             )
         )
     return found
@@ -208,18 +213,20 @@ def _counts(values: FloatArray, edges: FloatArray, *, n_parts: int | None = None
 def _finding(name: str, n_columns: int, *, psi: float, ks: float, effective_n: float) -> ColumnFinding:
     p_value = float(stats.kstwobign.sf(ks * np.sqrt(effective_n)))
     proven = p_value < CHANCE / n_columns
+    provable = bool(stats.kstwobign.sf(np.sqrt(effective_n)) < CHANCE / n_columns)
     far, moved = ks > FAR_KS or psi > FAR_PSI, ks > MOVED_KS or psi > MOVED_PSI
     severity: Severity = "far" if proven and far else "moved" if proven and moved else "none"
-    return ColumnFinding(name, psi, ks, effective_n, p_value, severity)
+    return ColumnFinding(name, psi, ks, effective_n, p_value, provable, severity)
 
 
-def _worth(sample: ColumnSample, place: int) -> float:
+def _worth(known: _Dated, memory: int) -> float:
     """The most that values of one column can be worth: within its own memory each ticker tells of one state of its own.
 
     Tickers move together, so that many of them tell of no more than ``WORTH_OF_A_MEMORY`` states.
     """
-    tickers = len(sample.values) / sample.n_days
-    return min(WORTH_OF_A_MEMORY, tickers) * max(1.0, sample.n_days / sample.memory[place])
+    n_days = len(np.unique(known.days))
+    tickers = len(known.values) / n_days
+    return min(WORTH_OF_A_MEMORY, tickers) * max(1.0, n_days / memory)
 
 
 def _effective_size(edges: FloatArray, known: FloatArray, new: _Dated, old: _Dated | None = None) -> float:

@@ -57,13 +57,20 @@ def recommend(
     }
     told = tuple(cause for cause, speaks in causes.items() if speaks)
     verdict = Verdict.RETRAIN if told else Verdict.WATCH if reasons else Verdict.OK
-    return Recommendation(verdict, "; ".join(reasons) or "nothing left its reference", told)
+    reason = "; ".join([*(reasons or ["nothing left its reference"]), *_not_judged(columns)])
+    return Recommendation(verdict, reason, told)
 
 
 def _columns(moved: Sequence[ColumnFinding], n_columns: int) -> str:
     named = ", ".join(f"{each.column} (KS {each.ks:.2f}, PSI {each.psi:.2f})" for each in moved[:TOLD])
     more = f" and {len(moved) - TOLD} more" if len(moved) > TOLD else ""
     return f"{len(moved)} of {n_columns} columns left their reference: {named}{more}"
+
+
+def _not_judged(columns: Sequence[ColumnFinding]) -> list[str]:
+    """That nothing was found of a column speaks for nothing where nothing could be."""
+    count = sum(not each.provable for each in columns)
+    return [f"{count} of {len(columns)} columns cannot be judged by so few tickers and days"] if count else []
 
 
 def _error(error: ErrorDrift) -> str:

@@ -74,6 +74,9 @@ class ColumnRead(Part):
     ks: float = Field(description="Largest distance of the two distribution functions.")
     effective_n: float = Field(description="Independent values that the comparison is worth.")
     p_value: float = Field(description="Of `ks`, with so many values.")
+    provable: bool | None = Field(
+        default=None, description="Whether so many values could prove a difference; null in reports of older releases."
+    )
     severity: Literal["none", "moved", "far"]
 
 

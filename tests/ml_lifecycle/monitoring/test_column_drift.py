@@ -110,9 +110,20 @@ def test_few_tickers_are_worth_no_more_states_than_they_can_have(memory: int, wo
     calm = np.random.default_rng(7).normal(size=(250, 3))
 
     (beside_training,) = compare_with_training(trained_on(calm), sample(calm, memory=memory))
-    (beside_days,) = compare_samples(sample(calm), sample(calm + 1e-9, first_day=250, memory=memory))
+    many, few = sample(np.tile(calm, 10), memory=memory), sample(calm + 1e-9, first_day=250, memory=memory)
+    beside_days = [compare_samples(*pair)[0].effective_n for pair in ((many, few), (few, many))]
 
-    assert beside_training.effective_n == beside_days.effective_n == worth
+    assert [beside_training.effective_n, *beside_days] == [worth] * 3
+
+
+def test_a_column_that_few_tickers_know_is_worth_what_they_are() -> None:
+    """Where it is not known there is nothing to judge it by."""
+    calm = np.random.default_rng(7).normal(size=(250, TICKERS))
+    known_of_two = np.where(np.arange(TICKERS) < 2, calm, np.nan)
+
+    (found,) = compare_with_training(trained_on(calm), sample(known_of_two + 5.0, memory=500))
+
+    assert (found.effective_n, found.provable, found.severity) == (2.0, False, "none")
 
 
 def test_a_column_that_was_constant_says_what_it_is_now() -> None:

@@ -84,9 +84,9 @@ def test_few_scored_days_say_nothing() -> None:
     assert coverages(held=0.1, days=19) == []
 
 
-def column(severity: Severity) -> ColumnFinding:
+def column(severity: Severity, *, provable: bool = True) -> ColumnFinding:
     """A finding of some column."""
-    return ColumnFinding("gap", 0.3, 0.25, 100.0, 1e-6, severity)
+    return ColumnFinding("gap", 0.3, 0.25, 100.0, 1e-6, provable, severity)
 
 
 def error(severity: Severity) -> ErrorDrift:
@@ -125,6 +125,11 @@ def test_the_verdict_follows_from_the_worst(
 
 def test_the_reason_names_what_moved() -> None:
     assert recommend([column("none")]).reason == "nothing left its reference"
+    silent = recommend([column("none"), column("none", provable=False)])
+    assert (silent.verdict, silent.reason) == (
+        Verdict.OK,
+        "nothing left its reference; 1 of 2 columns cannot be judged by so few tickers and days",
+    )
     assert recommend([column("moved"), column("none")], error("far"), [coverage("far")]).reason == (
         "1 of 2 columns left their reference: gap (KS 0.25, PSI 0.30); "
         "since 2013-03-01 the error is 1.100 of the naive's, before it was 0.970; "
