@@ -110,8 +110,8 @@ ABOUT = f"""\
 ### Other bars
 The same limits in other years, on funds, on another market, and with as few tickers as a small installation has. Of the
 tickers with bars on 97 % of a file's days (so those that lasted) half are trained on: {YEARS_TRAINED} years of bars
-up to the end of the year before last; the other half is measured. No network is trained here; tickers that are held out for skill
-are among them.
+up to the end of the year before last; the other half is measured. No network is trained here; tickers that are held
+out for skill are among them.
 """
 CLOSING = """
 What that says: few tickers prove little. Until 2026-11-22 a column that looks 250 bars back was worth 20 values
