@@ -18,6 +18,7 @@ from app.features.market_data.errors import DataVersionNotFoundError, TickerNotS
 from app.features.registry.errors import BundleNotFoundError
 from app.features.training.errors import DriftInProgressError
 from app.schemas.page import Page
+from data_pipeline.errors import NothingStoredError
 from data_pipeline.ticker import MalformedTickerError
 
 router = APIRouter(
@@ -33,6 +34,7 @@ router = APIRouter(
     responses=problem_responses(
         MalformedTickerError,
         TickerNotStoredError,
+        NothingStoredError,
         DataVersionNotFoundError,
         BundleNotFoundError,
         DriftInProgressError,

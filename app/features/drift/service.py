@@ -12,7 +12,7 @@ from app.features.drift import crud
 from app.features.drift.drift_spec import DriftSpec
 from app.features.drift.errors import DriftReportNotFoundError
 from app.features.drift.schemas import DriftRead, DriftWish
-from app.features.market_data.service import require_stored, require_version
+from app.features.market_data.service import require_bars, require_version
 from app.features.registry.service import champion_and_shadows, require_bundle
 from app.features.training.service import start_job
 from app.models.drift import DriftReport
@@ -31,11 +31,11 @@ async def ask(db: AsyncSession, wish: DriftWish, *, owner: UUID) -> DriftRead:
     Raises
     ------
     MalformedTickerError
-    TickerNotStoredError, DataVersionNotFoundError, BundleNotFoundError : it would wait for nothing.
+    TickerNotStoredError, NothingStoredError, DataVersionNotFoundError, BundleNotFoundError : it would wait for nothing.
     DriftInProgressError : the owner has one that has not ended.
     """
     tickers = [parse_ticker(ticker) for ticker in wish.named]
-    await require_stored(db, tickers)
+    await require_bars(db, tickers)
     for version in (wish.reference_version, wish.production_version):
         await require_version(db, version)
     if wish.bundle is not None:

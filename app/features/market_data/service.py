@@ -12,6 +12,7 @@ from app.features.market_data.errors import DataVersionNotFoundError, TickerNotS
 from app.features.market_data.schemas import BarRead, BarsRead, DataVersionRead, QualityRead, TickerRead
 from app.models.serving_window import ServingWindowRow
 from app.schemas.page import Page
+from data_pipeline.errors import NothingStoredError
 from data_pipeline.processing.bar_arrays import BarArrays
 from data_pipeline.serving_window import MarketInputs, ServingWindow, with_market
 
@@ -77,6 +78,13 @@ async def require_stored(db: AsyncSession, tickers: Sequence[str]) -> None:
     stored = {window.ticker for window in await crud.find_newest_windows(db, tickers)}
     if missing := [ticker for ticker in tickers if ticker not in stored]:
         raise TickerNotStoredError(missing[0])
+
+
+async def require_bars(db: AsyncSession, tickers: Sequence[str]) -> None:
+    """``require_stored``; NothingStoredError where none is named, which means all, and nothing is stored."""
+    await require_stored(db, tickers)
+    if not tickers and await crud.newest_day(db, tickers) is None:
+        raise NothingStoredError
 
 
 async def require_version(db: AsyncSession, version: int | None) -> None:

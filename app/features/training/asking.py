@@ -9,7 +9,7 @@ from app.core.paging import decode_cursor, encode_cursor, page_of
 from app.core.security import Principal
 from app.features.configuration import service as configuration
 from app.features.configuration.errors import InvalidConfigurationError
-from app.features.market_data.service import newest_day, require_stored
+from app.features.market_data.service import newest_day, require_bars
 from app.features.training import crud, service
 from app.features.training.errors import JobEndedError, JobNotFoundError
 from app.features.training.schemas import JobAccepted, JobLine, JobRead, JobResult, TrainWish, UpdateWish
@@ -41,7 +41,7 @@ async def train(db: AsyncSession, wish: TrainWish, user_id: UUID, *, gate_days: 
     ------
     NoChampionConfigError : nothing was named, and the champion is the reference.
     InvalidConfigurationError : no network can be trained like this, or on so few days.
-    TickerNotStoredError, TrainingInProgressError, NoChampionError
+    TickerNotStoredError, NothingStoredError, TrainingInProgressError, NoChampionError
     """
     spec = await (_like_the_champion(db) if wish.is_empty else _as_wished(db, wish, gate_days))
     return await _start(db, JobKind.TRAIN, spec, user_id, "POST /train")
@@ -147,6 +147,7 @@ def shown(job: TrainingJob) -> JobRead:
 
 async def _like_the_champion(db: AsyncSession) -> dict[str, Any]:
     content, tickers = await configuration.champion_training(db)
+    await require_bars(db, tickers)
     return {"content": content, "tickers": tickers}
 
 
@@ -155,7 +156,7 @@ async def _as_wished(db: AsyncSession, wish: TrainWish, gate_days: int) -> dict[
     defaults = await configuration.read_defaults(db)
     document = configuration.document_of(defaults.model_dump(include={"metadata", "model", "training", "data"}))
     tickers = wish.named_tickers or list(document.data.tickers)
-    await require_stored(db, tickers)
+    await require_bars(db, tickers)
     changes = configuration.given(wish, wish.hyperparameters)
     if 0 < len(wish.named_tickers) <= FEW_TICKERS:
         changes["every_days"] = 1

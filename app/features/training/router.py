@@ -21,6 +21,7 @@ from app.features.training.errors import JobEndedError, JobNotFoundError, TooMan
 from app.features.training.schemas import JobAccepted, JobLine, JobRead, TrainWish, UpdateWish
 from app.features.training.streams import JobStreams
 from app.schemas.page import Page
+from data_pipeline.errors import NothingStoredError
 from data_pipeline.ticker import MalformedTickerError
 
 EVENT_STREAM = "text/event-stream"
@@ -49,6 +50,7 @@ JobId = Annotated[UUID, Path(examples=["630bff24-561a-4ad2-88e6-8bb4ef82c9b2"])]
         InvalidConfigurationError,
         MalformedTickerError,
         TickerNotStoredError,
+        NothingStoredError,
         NoChampionConfigError,
         NoChampionError,
         TrainingInProgressError,

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.configuration.errors import InvalidConfigurationError
-from app.features.market_data.service import require_stored
+from app.features.market_data.service import require_bars
 from app.features.training import asking, service
 from app.features.training.schemas import JobAccepted
 from app.features.training.tune_schemas import TuneWish
@@ -22,9 +22,9 @@ async def tune(db: AsyncSession, wish: TuneWish, user_id: UUID) -> JobAccepted:
     Raises
     ------
     InvalidConfigurationError : a value of the space can not be tried.
-    TickerNotStoredError, TrainingInProgressError
+    TickerNotStoredError, NothingStoredError, TrainingInProgressError
     """
-    await require_stored(db, wish.tickers or [])
+    await require_bars(db, wish.tickers or [])
     spec = wish.spec(owner=str(user_id))
     await asyncio.to_thread(_require_possible, TuneSpec.model_validate(spec))
     job = await service.start_job(db, kind=JobKind.TUNE, spec=spec, owner=user_id, reason=f"user {user_id}: POST /tune")

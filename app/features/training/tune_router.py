@@ -15,6 +15,7 @@ from app.features.training import tune_asking
 from app.features.training.errors import TrainingInProgressError
 from app.features.training.schemas import JobAccepted
 from app.features.training.tune_schemas import TuneWish
+from data_pipeline.errors import NothingStoredError
 from data_pipeline.ticker import MalformedTickerError
 
 router = APIRouter(tags=["training"], responses=problem_responses(DatabaseUnavailableError))
@@ -28,6 +29,7 @@ router = APIRouter(tags=["training"], responses=problem_responses(DatabaseUnavai
         InvalidConfigurationError,
         MalformedTickerError,
         TickerNotStoredError,
+        NothingStoredError,
         TrainingInProgressError,
         *KEY_PROBLEMS,
     ),

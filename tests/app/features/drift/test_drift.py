@@ -234,6 +234,14 @@ async def test_reports_are_listed_newest_first(client: httpx.AsyncClient, admin:
     assert (absent.status_code, absent.json()["type"]) == (404, "/problems/drift-report-not-found")
 
 
+async def test_where_nothing_is_stored_nothing_is_compared_later(client: httpx.AsyncClient, admin: Account) -> None:
+    """No ticker named means all of them, and there is none."""
+    answer = await client.post("/drift/detect", headers=admin.headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/nothing-stored")
+
+
+@pytest.mark.usefixtures("_published")
 async def test_bodies(client: httpx.AsyncClient, admin: Account) -> None:
     """No body is the newest bars with the champion's training."""
     refused = [
@@ -280,6 +288,7 @@ async def ada(app: FastAPI, client: httpx.AsyncClient, db: AsyncSession) -> Acco
     return await make_trainer(app, client, db, "ada@example.org")
 
 
+@pytest.mark.usefixtures("_published")
 async def test_one_comparison_of_a_user_at_a_time(client: httpx.AsyncClient, admin: Account, ada: Account) -> None:
     """Whoever asks without end holds up nobody else; a training of the same user is another thing."""
     first = await client.post("/drift/detect", headers=ada.headers)

@@ -100,6 +100,18 @@ async def test_what_cannot_be_trained_does_not_wait(
     assert await db.scalar(text("SELECT count(*) FROM procrastinate_jobs")) == 0
 
 
+async def test_where_nothing_is_stored_nothing_waits(
+    client: httpx.AsyncClient, trainer: Account, db: AsyncSession
+) -> None:
+    """No ticker named means all of them, and there is none; of a search as well."""
+    for path, body in (("/train", {"epochs": 3}), ("/tune", {"trials": 2})):
+        answer = await client.post(path, json=body, headers=trainer.headers)
+        assert (answer.status_code, answer.json()["type"]) == (404, "/problems/nothing-stored"), answer.text
+
+    assert await db.scalar(text("SELECT count(*) FROM training_jobs")) == 0
+
+
+@pytest.mark.usefixtures("_stored")
 async def test_an_empty_body_trains_the_champion_s_configuration_on_its_tickers(
     client: httpx.AsyncClient, trainer: Account, db: AsyncSession, settings: Settings
 ) -> None:
