@@ -118,6 +118,16 @@ class Sabotage:
         while time.monotonic() < deadline and await self.statuses(lambda status: status not in ENDED):
             await asyncio.sleep(0.2)
             workers = [self._kept(worker) for worker in workers]
+        deadline = time.monotonic() + PATIENCE_SECONDS  # a worker cleans up after it has told that the job ended
+        while time.monotonic() < deadline and self._left():  # noqa: ASYNC110 (other processes)
+            await asyncio.sleep(0.1)
+
+    def _left(self) -> list[str]:
+        """What lies where jobs work, and among the bundles without being one."""
+        jobs = self.settings.home / "jobs"
+        at_work = [f"{entry.name} was left at work" for entry in (jobs.iterdir() if jobs.is_dir() else ())]
+        written = self.settings.bundles.iterdir()
+        return [*at_work, *(f"{entry.name} was left" for entry in written if not self._loads(entry.name))]
 
     async def statuses(self, wanted: Callable[[str], bool] = lambda _: True) -> Counter[str]:
         """How many jobs stand how."""
@@ -135,15 +145,13 @@ class Sabotage:
         found += [f"job {job_id} gives no reason" for job_id, status, why, _ in rows if status == "failed" and not why]
         found += [f"bundle {made} is not registered" for *_, made in rows if made and made not in registered]
         found += [f"bundle {bundle_id} does not load" for bundle_id in registered if not self._loads(bundle_id)]
-        found += [f"{entry.name} was left" for entry in self.settings.bundles.iterdir() if not self._loads(entry.name)]
         found += [] if len(ledger) > RIVALS else [f"{len(ledger)} promotions: nobody was promoted"]
         found += [
             f"line {line.id} of the ledger follows on another champion than line {former.id} made"
             for former, line in pairwise(ledger)
             if line.previous_bundle_id != former.bundle_id or line.bundle_id == former.bundle_id
         ]
-        jobs = self.settings.home / "jobs"
-        return found + [f"{left.name} was left at work" for left in (jobs.iterdir() if jobs.is_dir() else ())]
+        return found + self._left()
 
     def _loads(self, bundle_id: str) -> bool:
         try:

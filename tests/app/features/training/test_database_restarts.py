@@ -17,7 +17,7 @@ from app.core.migrations import upgrade
 from app.models.training_job import TrainingJob
 from app.supervisor.postgres import EmbeddedPostgres
 from tests.app.features.training.conftest import StartWorker
-from tests.app.features.training.test_running import Sessions, ask, ended, left_in, stepped, until
+from tests.app.features.training.test_running import Sessions, ask, ended, stepped, until, until_left
 
 LONG_LEASE_SECONDS = 30.0  # whoever waits for it to run out has not put the job back
 
@@ -63,7 +63,7 @@ async def test_a_restart_of_the_database_ends_neither_worker_nor_job(
     assert (job.status, job.attempt, job.failure) == ("succeeded", 2, None)
     assert job.result is not None
     assert job.result["begun_at"] > 2
-    assert left_in(settings) == [job.result["bundle"]]
+    await until_left(settings, [job.result["bundle"]])
     assert worker.poll() is None
     worker.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(worker.wait, 20) == 0
