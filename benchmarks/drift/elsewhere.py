@@ -7,7 +7,6 @@ on, up to the end of the year before last; the other half is measured at the end
 and tickers that are held out for skill are among them. Prints a part of docs/drift.md; some minutes on one core.
 """
 
-import argparse
 import os
 import platform
 import sys
@@ -18,7 +17,7 @@ from typing import NamedTuple
 
 import polars as pl
 from columns import CRISIS, Crisis, Many, detection, false_alarms, sample, training_columns
-from run import as_bars, digest, filled
+from run import bars_of, digest, filled, folder_with
 
 from ml_lifecycle.training.config import load_config
 
@@ -45,13 +44,8 @@ PANELS = (
 
 def main() -> int:
     """Print the part; 0, or 3 with one line where the data is absent."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = Path(os.environ.get("CLOSECAST_SHARED", "../shared")) / "data"
-    parser.add_argument("--data", type=Path, default=default, help="folder that holds the files of bars")
-    folder: Path = parser.parse_args().data
-    absent = [panel.file for panel in PANELS if not (folder / panel.file).is_file()]
-    if absent:
-        print(f"no {absent[0]} in {folder}: name the folder by --data or CLOSECAST_SHARED", file=sys.stderr)
+    folder = folder_with(*(panel.file for panel in PANELS), description=__doc__)
+    if folder is None:
         return 3
     print(ABOUT)
     print(
@@ -94,9 +88,7 @@ def halves(panel: Panel, folder: Path) -> tuple[Many, Many]:
     counted = frame.group_by("ticker").len().collect()
     whole = counted.filter(pl.col("len") > 0.97 * pl.col("len").max())["ticker"]
     tickers = sorted(whole, key=digest)
-    rows = frame.filter(pl.col("ticker").is_in(tickers)).sort("ticker", "date").collect()
-    bars = {str(key[0]): as_bars(group) for key, group in rows.group_by("ticker", maintain_order=True)}
-    return {each: bars[each] for each in tickers[::2]}, {each: bars[each] for each in tickers[1::2]}
+    return bars_of(frame, tickers[::2]), bars_of(frame, tickers[1::2])
 
 
 def quarters(panel: Panel) -> list[date]:

@@ -15,7 +15,7 @@ import platform
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -96,15 +96,23 @@ def main() -> int:
 
 def print_lines(lines: Callable[..., Iterable[str]], description: str | None) -> int:
     """Print what ``lines(trained, others)`` gives of the file of bars; 0, or 3 with one line where that is absent."""
+    folder = folder_with(FILE, description=description)
+    if folder is None:
+        return 3
+    print("\n".join(lines(*read_bars(folder / FILE))))
+    return 0
+
+
+def folder_with(*files: str, description: str | None) -> Path | None:
+    """The folder that the command line names; None, with one line, where one of the files is absent."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     default = Path(os.environ.get("CLOSECAST_SHARED", "../shared")) / "data"
-    parser.add_argument("--data", type=Path, default=default, help="folder that holds the file of bars")
-    path = parser.parse_args().data / FILE
-    if not path.is_file():
-        print(f"no {FILE} in {path.parent}: name the folder by --data or CLOSECAST_SHARED", file=sys.stderr)
-        return 3
-    print("\n".join(lines(*read_bars(path))))
-    return 0
+    parser.add_argument("--data", type=Path, default=default, help="folder that holds the files of bars")
+    folder: Path = parser.parse_args().data
+    absent = [file for file in files if not (folder / file).is_file()]
+    if absent:
+        print(f"no {absent[0]} in {folder}: name the folder by --data or CLOSECAST_SHARED", file=sys.stderr)
+    return None if absent else folder
 
 
 def read_bars(path: Path) -> tuple[dict[str, BarArrays], dict[str, BarArrays]]:
@@ -114,9 +122,14 @@ def read_bars(path: Path) -> tuple[dict[str, BarArrays], dict[str, BarArrays]]:
     whole = spans.filter((pl.col("first") <= date(2015, 1, 1)) & (pl.col("last") >= date(2026, 6, 1)))["ticker"]
     ordered = sorted((ticker for ticker in whole if not held_out(ticker)), key=digest)
     chosen = ordered[:N_TRAINED], ordered[N_TRAINED : N_TRAINED + N_MEASURED]
-    rows = frame.filter(pl.col("ticker").is_in([*chosen[0], *chosen[1]])).sort("ticker", "date").collect()
+    return bars_of(frame, chosen[0]), bars_of(frame, chosen[1])
+
+
+def bars_of(frame: pl.LazyFrame, tickers: Sequence[str]) -> dict[str, BarArrays]:
+    """Of each of these tickers, in their order."""
+    rows = frame.filter(pl.col("ticker").is_in(tickers)).sort("ticker", "date").collect()
     bars = {str(key[0]): as_bars(group) for key, group in rows.group_by("ticker", maintain_order=True)}
-    return {ticker: bars[ticker] for ticker in chosen[0]}, {ticker: bars[ticker] for ticker in chosen[1]}
+    return {ticker: bars[ticker] for ticker in tickers}
 
 
 def held_out(ticker: str) -> bool:

@@ -107,8 +107,8 @@ class ColumnFinding:
     ----------
     psi, ks : population stability index over the reference's deciles; largest distance of the distribution functions.
     effective_n : how many independent values the comparison is worth.
-    provable : whether so many values could prove a difference at all, were it as large as can be.
     p_value : of ``ks`` by Kolmogorov's distribution with ``effective_n``.
+    provable : whether so many values could prove a difference at all, were it as large as can be.
     severity : ``moved`` is told, ``far`` speaks for training anew when many columns are.
     """
 

@@ -14,7 +14,7 @@ from cli.exit_codes import ExitCode
 from data_pipeline.run_pipeline import collect
 from data_pipeline.sources.sample_source import SampleSource
 from data_pipeline.storage.feature_store import FeatureStore
-from ml_lifecycle.monitoring.column_drift import ColumnFinding
+from ml_lifecycle.monitoring.column_drift import ColumnFinding, Severity
 from ml_lifecycle.monitoring.recommendation import recommend
 from tests.cli.conftest import Closecast
 
@@ -45,14 +45,14 @@ def test_two_versions_without_a_database(closecast: Closecast) -> None:
 @pytest.mark.usefixtures("two_versions")
 @pytest.mark.parametrize("severity", ["moved", "far"])
 def test_the_exit_code_tells_the_recommendation(
-    severity: str, closecast: Closecast, monkeypatch: pytest.MonkeyPatch
+    severity: Severity, closecast: Closecast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Codes of their own, which no error has."""
     measure = run_drift.measure
 
     def drifted(*args: object, **options: object) -> Measured:
         measured = measure(*args, **options)  # type: ignore[arg-type]  # passed on as they came
-        columns = [ColumnFinding("gap", 1.3, 0.5, 80.0, 1e-9, True, severity)]  # type: ignore[arg-type]  # of the two
+        columns = [ColumnFinding("gap", 1.3, 0.5, 80.0, 1e-9, True, severity)]
         return replace(measured, columns=columns, recommendation=recommend(columns))
 
     monkeypatch.setattr(run_drift, "measure", drifted)
